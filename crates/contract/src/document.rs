@@ -1,0 +1,82 @@
+//! The document that Elasticsearch holds for an image.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{ImageFormat, ImageId};
+
+/// The most captions that a document carries: the most seen ones.
+pub const MAX_CAPTIONS: usize = 32;
+/// The most host names that a document carries.
+pub const MAX_HOSTS: usize = 64;
+
+/// A whole document: the projection of an image's rows. It is always written whole, with
+/// `rev` as its external version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// Also the `_id`.
+    pub image_id: ImageId,
+    /// The file name of the earliest sighting's URL, percent-decoded.
+    pub image_name: String,
+    /// The blob's key; for an imported folder, the path below it.
+    pub relative_path: String,
+    /// Pixels across, after orientation.
+    pub width: u32,
+    /// Pixels down, after orientation.
+    pub height: u32,
+    /// Size of the original.
+    pub bytes: u64,
+    /// Format of the original.
+    pub format: ImageFormat,
+    /// The 64-bit perceptual hash, 16 hex digits.
+    pub phash: Option<String>,
+    /// Main colours by name, at most 5.
+    pub colors: Vec<String>,
+    /// 0 to 1, where a model for it is configured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub nsfw: Option<f32>,
+    /// Distinct alt texts, titles and captions, the most seen first; at most [`MAX_CAPTIONS`].
+    pub captions: Vec<String>,
+    /// Host names of pages and pictures, without port; at most [`MAX_HOSTS`].
+    pub hosts: Vec<String>,
+    /// Rights found with the image.
+    #[serde(default)]
+    pub rights: Rights,
+    /// When the picture was taken, by its own account.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        with = "time::serde::rfc3339::option"
+    )]
+    pub taken_at: Option<OffsetDateTime>,
+    /// The first sighting.
+    #[serde(with = "time::serde::rfc3339")]
+    pub first_seen: OffsetDateTime,
+    /// The latest sighting.
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_seen: OffsetDateTime,
+    /// How many sightings are live.
+    pub sightings: u32,
+    /// Bumped by every transaction that changes what this document shows.
+    pub rev: i64,
+    /// One unit vector for each model, by its field: `image_embedding` first.
+    #[serde(flatten)]
+    pub embeddings: std::collections::BTreeMap<String, Vec<f32>>,
+}
+
+/// Rights found with an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rights {
+    /// Address of the licence.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub license: Option<String>,
+    /// Who made it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub creator: Option<String>,
+    /// Who is to be credited.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub credit: Option<String>,
+    /// The copyright line.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub copyright: Option<String>,
+}
