@@ -1,0 +1,15 @@
+//! The one way into the stores: addresses and bytes from outside become verified rows, blobs and
+//! outbox messages. The crawler and `tusou` use the same code.
+
+pub mod address;
+mod rows;
+pub mod seeds;
+pub mod verify;
+
+pub use address::{Address, AddressError, Scope};
+pub use rows::image::{StoredImage, record_image};
+pub use rows::outbox::{Owed, owe};
+pub use rows::page::{PagePicture, PageRecord, PageSummary, record_page};
+pub use rows::reach::{Reached, Seedling, reach_pages, wake_hosts};
+pub use seeds::{NewSeed, SeedAdded};
+pub use verify::{Reject, VerifiedImage, verify};
