@@ -1,0 +1,144 @@
+//! A connection with its topology declared.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties};
+use tusou_contract::Queue;
+
+use super::publisher::{Outgoing, Publisher};
+use super::subscription::Subscription;
+use super::{BrokerError, topology};
+use crate::config::Amqp;
+
+/// The longest wait for a connection with its queues.
+const CONNECT_WAIT: Duration = Duration::from_secs(15);
+/// The longest wait for a goodbye.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
+/// A peer silent for twice as long is gone.
+const HEARTBEAT_SECONDS: u16 = 20;
+
+/// A connection with its topology declared. Cheap to clone. It closes when it, its publishers,
+/// its subscriptions and their deliveries are gone.
+#[derive(Clone)]
+pub struct Broker {
+    connection: Arc<Connection>,
+    config: Amqp,
+}
+
+impl Broker {
+    /// Connects and declares every queue (work, retry, dead). `name` is what the management page
+    /// shows for the connection.
+    ///
+    /// # Errors
+    /// [`BrokerError::Away`] where nothing answers within 15 s, [`BrokerError::Refused`] where
+    /// credentials, virtual host or the arguments of a queue do not fit.
+    pub async fn connect(config: &Amqp, name: &str) -> Result<Self, BrokerError> {
+        tokio::time::timeout(CONNECT_WAIT, Self::open(config, name))
+            .await
+            .map_err(|_| BrokerError::away("no connection within 15 s"))?
+    }
+
+    async fn open(config: &Amqp, name: &str) -> Result<Self, BrokerError> {
+        let mut uri: AMQPUri = config.url.parse().map_err(|reason| BrokerError::Refused {
+            what: "`amqp.url`".into(),
+            reason: format!("{reason}; it takes amqp://user:password@host:port/vhost"),
+        })?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let connection = Connection::connect_uri(uri, properties)
+            .await
+            .map_err(|error| BrokerError::of("the connection", &error))?;
+        let broker = Self {
+            connection: Arc::new(connection),
+            config: config.clone(),
+        };
+        topology::declare(&broker.channel().await?, config).await?;
+        Ok(broker)
+    }
+
+    /// A publisher on a channel of its own, in confirm mode.
+    pub async fn publisher(&self) -> Result<Publisher, BrokerError> {
+        Publisher::open(self.channel().await?).await
+    }
+
+    /// Consumes a queue; `prefetch` unacknowledged messages are allowed at once.
+    pub async fn subscribe(
+        &self,
+        queue: Queue,
+        prefetch: u16,
+    ) -> Result<Subscription, BrokerError> {
+        let publisher = self.publisher().await?;
+        let channel = self.channel().await?;
+        Subscription::open(
+            channel,
+            queue,
+            prefetch,
+            publisher,
+            self.config.max_attempts,
+        )
+        .await
+    }
+
+    /// Messages ready in a queue of that name (work, retry or dead), as the broker counts them now.
+    pub async fn ready(&self, queue: &str) -> Result<u32, BrokerError> {
+        // A channel of its own: the broker closes it where there is no such queue.
+        let declared = self
+            .channel()
+            .await?
+            .queue_declare(
+                queue.into(),
+                QueueDeclareOptions {
+                    passive: true,
+                    ..QueueDeclareOptions::default()
+                },
+                FieldTable::default(),
+            )
+            .await
+            .map_err(|error| BrokerError::of(&format!("to look at `{queue}`"), &error))?;
+        Ok(declared.message_count())
+    }
+
+    /// Publishes one batch on a channel of its own; for commands that publish once.
+    pub async fn publish(
+        &self,
+        batch: &[Outgoing],
+    ) -> Result<Vec<Result<(), super::Unpublished>>, BrokerError> {
+        self.publisher().await?.publish(batch).await
+    }
+
+    /// Whether the connection stands, as far as this side knows.
+    pub fn is_connected(&self) -> bool {
+        self.connection.status().connected()
+    }
+
+    /// Closes the connection; unacknowledged messages go back.
+    pub async fn close(&self) {
+        let goodbye = self.connection.close(200, "done".into());
+        match tokio::time::timeout(CLOSE_WAIT, goodbye).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the broker was gone before the goodbye"),
+            Err(_) => tracing::debug!("the broker did not answer the goodbye"),
+        }
+    }
+
+    async fn channel(&self) -> Result<Channel, BrokerError> {
+        self.connection
+            .create_channel()
+            .await
+            .map_err(|error| BrokerError::of("a channel", &error))
+    }
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the configuration: its URL holds a password.
+        f.debug_struct("Broker")
+            .field("connected", &self.is_connected())
+            .finish_non_exhaustive()
+    }
+}

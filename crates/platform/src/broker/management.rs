@@ -1,0 +1,106 @@
+//! Queue depths from RabbitMQ's management API, for `tusou status`.
+
+use std::time::Duration;
+
+use lapin::uri::AMQPUri;
+use serde::Deserialize;
+use url::Url;
+
+use super::BrokerError;
+use crate::config::Config;
+
+/// The longest wait for an answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// A queue's messages, as the management API last heard: its figures are up to 5 s old.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct QueueDepth {
+    /// The queue: work, retry or dead.
+    pub name: String,
+    /// Waiting for a consumer.
+    #[serde(rename = "messages_ready", default)]
+    pub ready: u64,
+    /// Delivered, not yet settled.
+    #[serde(rename = "messages_unacknowledged", default)]
+    pub unacknowledged: u64,
+}
+
+/// A client of the management API, for the virtual host of `amqp.url`.
+#[derive(Clone)]
+pub struct Management {
+    client: reqwest::Client,
+    queues: Url,
+}
+
+impl std::fmt::Debug for Management {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the URL: it holds a password.
+        f.debug_struct("Management").finish_non_exhaustive()
+    }
+}
+
+impl Management {
+    /// Makes a client; asks nothing yet.
+    ///
+    /// # Errors
+    /// [`BrokerError::Refused`] that names `rabbitmq.api_url` or `amqp.url`.
+    pub fn new(config: &Config) -> Result<Self, BrokerError> {
+        let invalid = |key: &str, reason: String| BrokerError::Refused {
+            what: format!("`{key}`"),
+            reason,
+        };
+        let amqp: AMQPUri = config
+            .amqp
+            .url
+            .parse()
+            .map_err(|reason| invalid("amqp.url", reason))?;
+        let mut queues = Url::parse(&config.rabbitmq.api_url)
+            .map_err(|error| invalid("rabbitmq.api_url", error.to_string()))?;
+        queues
+            .path_segments_mut()
+            .map_err(|()| invalid("rabbitmq.api_url", "it takes http://host:port".into()))?
+            .pop_if_empty()
+            .extend(["api", "queues", &amqp.vhost]);
+        queues.set_query(Some("columns=name,messages_ready,messages_unacknowledged"));
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(ANSWER_WAIT)
+            .build()
+            .map_err(|error| invalid("rabbitmq.api_url", error.to_string()))?;
+        Ok(Self { client, queues })
+    }
+
+    /// Every queue of the virtual host, by name.
+    ///
+    /// # Errors
+    /// [`BrokerError::Away`] where nothing answers, [`BrokerError::Refused`] where the user may
+    /// not ask or the virtual host is not there.
+    pub async fn queues(&self) -> Result<Vec<QueueDepth>, BrokerError> {
+        // The URL goes out of the error: it holds a password.
+        let away = |error: reqwest::Error| BrokerError::away(error.without_url());
+        let answer = self
+            .client
+            .get(self.queues.clone())
+            .send()
+            .await
+            .map_err(away)?;
+        let status = answer.status();
+        if status.is_client_error() {
+            return Err(BrokerError::Refused {
+                what: "the list of queues".into(),
+                reason: format!(
+                    "{status}; check user and password of `rabbitmq.api_url`, that the user has the \
+                     tag `monitoring`, and the virtual host of `amqp.url`"
+                ),
+            });
+        }
+        if !status.is_success() {
+            return Err(BrokerError::away(format!(
+                "the management API answers {status}"
+            )));
+        }
+        let mut queues: Vec<QueueDepth> = answer.json().await.map_err(away)?;
+        queues.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(queues)
+    }
+}

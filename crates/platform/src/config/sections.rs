@@ -1,0 +1,379 @@
+//! Every section and key, with its default. A key that is not here is an error that names it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration, of all services: one file serves them all.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Crawl state.
+    pub database: Database,
+    /// The broker's AMQP side.
+    pub amqp: Amqp,
+    /// The broker's management side.
+    pub rabbitmq: Rabbitmq,
+    /// The index.
+    pub elasticsearch: Elasticsearch,
+    /// Picture bytes.
+    pub blobs: Blobs,
+    /// Model packs and the runtime that runs them.
+    pub models: Models,
+    /// Which foreign addresses may be asked.
+    pub network: Network,
+    /// Logs.
+    pub log: Log,
+    /// The crawler.
+    pub crawler: Crawler,
+    /// The encoder.
+    pub encoder: Encoder,
+    /// The indexer.
+    pub indexer: Indexer,
+    /// The search service.
+    pub search: Search,
+}
+
+/// `[database]`
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `postgres://user:password@host:port/name`; a secret.
+    pub url: String,
+    /// The most connections that one process opens.
+    pub max_connections: u32,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: "postgres://tusou@127.0.0.1:5432/tusou".into(),
+            max_connections: 16,
+        }
+    }
+}
+
+/// `[amqp]`
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Amqp {
+    /// `amqp://user:password@host:port/vhost`; a secret.
+    pub url: String,
+    /// The most messages that a work queue holds; above it publishes are refused, and the stage
+    /// before waits.
+    pub queue_limit: u32,
+    /// How long a message rests in a retry queue.
+    pub retry_after_ms: u32,
+    /// Attempts of a message, the first included, before it is dead.
+    pub max_attempts: u32,
+}
+
+impl Default for Amqp {
+    fn default() -> Self {
+        Self {
+            url: "amqp://guest:guest@127.0.0.1:5672/%2f".into(),
+            queue_limit: 10_000,
+            retry_after_ms: 10_000,
+            max_attempts: 5,
+        }
+    }
+}
+
+/// `[rabbitmq]`
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rabbitmq {
+    /// `http://user:password@host:port`, for queue depths; a secret.
+    pub api_url: String,
+}
+
+impl Default for Rabbitmq {
+    fn default() -> Self {
+        Self {
+            api_url: "http://guest:guest@127.0.0.1:15672".into(),
+        }
+    }
+}
+
+/// `[elasticsearch]`
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Elasticsearch {
+    /// `http://host:port`
+    pub url: String,
+    /// For basic authentication; empty for none.
+    pub username: String,
+    /// A secret.
+    pub password: String,
+    /// Used instead of user name and password when set; a secret.
+    pub api_key: String,
+    /// The alias that searches ask; generations are named `<alias>-<time of creation>`.
+    pub alias: String,
+    /// Primary shards of a new generation.
+    pub shards: u32,
+    /// Replicas of a new generation.
+    pub replicas: u32,
+    /// The longest wait for one request.
+    pub timeout_ms: u64,
+}
+
+impl Default for Elasticsearch {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:9200".into(),
+            username: String::new(),
+            password: String::new(),
+            api_key: String::new(),
+            alias: "my-image-embeddings".into(),
+            shards: 1,
+            replicas: 0,
+            timeout_ms: 30_000,
+        }
+    }
+}
+
+/// `[blobs]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Blobs {
+    /// `file:///folder`; made when it is not there.
+    pub url: String,
+}
+
+impl Default for Blobs {
+    fn default() -> Self {
+        Self {
+            url: "file:///var/lib/tusou/blobs".into(),
+        }
+    }
+}
+
+/// `[models]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Models {
+    /// The shared library of ONNX Runtime.
+    pub runtime: PathBuf,
+    /// Folders of model packs; the first fills `image_embedding`.
+    pub packs: Vec<PathBuf>,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self {
+            runtime: "/usr/lib/libonnxruntime.so".into(),
+            packs: vec!["/var/lib/tusou/models/lite".into()],
+        }
+    }
+}
+
+/// `[network]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// Ranges that may be asked although they are not public: `["127.0.0.0/8"]`.
+    pub allow: Vec<IpNet>,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// A level or a list of directives as tracing has them: `info,tusou_crawler=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            level: "info".into(),
+        }
+    }
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For eyes.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// `[crawler]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Crawler {
+    /// Where metrics and health are served.
+    pub listen: SocketAddr,
+    /// The product token: what robots.txt files call us.
+    pub agent: String,
+    /// An address where site owners read who we are; wanted for fetching beyond loopback.
+    pub contact: String,
+    /// Hosts crawled at once by this process.
+    pub hosts: usize,
+    /// Fetches at once of one host.
+    pub host_concurrency: usize,
+    /// The least time between two fetches of one host begun in one host slot.
+    pub host_delay_ms: u64,
+    /// The longest `Crawl-delay` that is obeyed.
+    pub max_crawl_delay_ms: u64,
+    /// How long a host stays leased without renewal.
+    pub lease_seconds: u32,
+    /// URLs taken from the frontier with one lease.
+    pub lease_urls: u32,
+    /// The longest wait for a connection.
+    pub connect_timeout_ms: u64,
+    /// The longest silence within a body.
+    pub read_timeout_ms: u64,
+    /// The longest whole fetch.
+    pub fetch_timeout_ms: u64,
+    /// The most bytes of a page, decompressed.
+    pub max_page_bytes: u64,
+    /// The most bytes of a picture.
+    pub max_image_bytes: u64,
+    /// The most pixels of a picture.
+    pub max_image_pixels: u64,
+    /// Redirects followed for one fetch.
+    pub max_redirects: u32,
+    /// Attempts of a URL, the first included.
+    pub max_attempts: u32,
+    /// The wait before the second attempt; it doubles with each.
+    pub retry_after_ms: u64,
+    /// Fetching stops while the outbox holds more messages.
+    pub outbox_limit: u32,
+    /// A changed image's message rests this long in the outbox, so that many changes are one.
+    pub coalesce_ms: u64,
+}
+
+impl Default for Crawler {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9181)),
+            agent: "tusoubot".into(),
+            contact: String::new(),
+            hosts: 64,
+            host_concurrency: 2,
+            host_delay_ms: 1_000,
+            max_crawl_delay_ms: 60_000,
+            lease_seconds: 120,
+            lease_urls: 64,
+            connect_timeout_ms: 10_000,
+            read_timeout_ms: 20_000,
+            fetch_timeout_ms: 60_000,
+            max_page_bytes: 8 << 20,
+            max_image_bytes: 16 << 20,
+            max_image_pixels: 100_000_000,
+            max_redirects: 5,
+            max_attempts: 4,
+            retry_after_ms: 30_000,
+            outbox_limit: 50_000,
+            coalesce_ms: 2_000,
+        }
+    }
+}
+
+/// `[encoder]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Encoder {
+    /// Where metrics and health are served.
+    pub listen: SocketAddr,
+    /// Unacknowledged messages allowed.
+    pub prefetch: u16,
+    /// Pictures in a model run, at most.
+    pub batch: usize,
+    /// The longest that a picture waits for its batch to fill.
+    pub batch_wait_ms: u64,
+    /// Pictures decoded at once; 0 for one a core.
+    pub decode_threads: usize,
+    /// Model sessions that run at once; 0 for one a core.
+    pub sessions: usize,
+    /// The most bytes of an original.
+    pub max_image_bytes: u64,
+    /// The most pixels of a picture.
+    pub max_image_pixels: u64,
+    /// The longest that a picture's decoding may take.
+    pub decode_timeout_ms: u64,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9182)),
+            prefetch: 64,
+            batch: 8,
+            batch_wait_ms: 50,
+            decode_threads: 0,
+            sessions: 0,
+            max_image_bytes: 16 << 20,
+            max_image_pixels: 100_000_000,
+            decode_timeout_ms: 30_000,
+        }
+    }
+}
+
+/// `[indexer]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Indexer {
+    /// Where metrics and health are served.
+    pub listen: SocketAddr,
+    /// Unacknowledged messages allowed, a queue.
+    pub prefetch: u16,
+    /// Documents in a bulk, at most.
+    pub bulk_documents: usize,
+    /// Bytes in a bulk, at most.
+    pub bulk_bytes: usize,
+    /// The longest that a changed image waits for its bulk to fill.
+    pub bulk_wait_ms: u64,
+}
+
+impl Default for Indexer {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9183)),
+            prefetch: 1_000,
+            bulk_documents: 500,
+            bulk_bytes: 8 << 20,
+            bulk_wait_ms: 500,
+        }
+    }
+}
+
+/// `[search]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Search {
+    /// Where the API and the page are served.
+    pub listen: SocketAddr,
+    /// Where others reach it; `tusou search` asks there.
+    pub url: String,
+    /// The most bytes of an uploaded picture.
+    pub max_upload_bytes: u64,
+    /// The most pixels of an uploaded picture.
+    pub max_image_pixels: u64,
+    /// Requests handled at once; further ones are answered 503.
+    pub concurrency: usize,
+    /// The longest that a request may take.
+    pub timeout_ms: u64,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8088)),
+            url: "http://127.0.0.1:8088".into(),
+            max_upload_bytes: 16 << 20,
+            max_image_pixels: 50_000_000,
+            concurrency: 64,
+            timeout_ms: 10_000,
+        }
+    }
+}

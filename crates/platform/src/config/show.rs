@@ -1,0 +1,111 @@
+//! Showing a configuration without its secrets.
+
+use std::fmt;
+
+use super::{Amqp, Config, Database, Elasticsearch, Rabbitmq, keys};
+
+/// What stands where a secret was.
+const MASK: &str = "***";
+
+impl Config {
+    /// A copy to be shown: passwords and API keys are masked, hosts and user names are not.
+    pub fn redacted(&self) -> Self {
+        let mut shown = self.clone();
+        for url in [
+            &mut shown.database.url,
+            &mut shown.amqp.url,
+            &mut shown.rabbitmq.api_url,
+            &mut shown.elasticsearch.url,
+        ] {
+            *url = mask_url(url);
+        }
+        for secret in [
+            &mut shown.elasticsearch.password,
+            &mut shown.elasticsearch.api_key,
+        ] {
+            *secret = mask(secret);
+        }
+        shown
+    }
+
+    /// Every key whose value is not the default's, as `section.key` and its value in TOML, masked
+    /// as [`Config::redacted`] masks it.
+    pub fn differences(&self) -> Vec<(String, String)> {
+        let defaults = keys::leaves(&Self::default());
+        let values = keys::leaves(self);
+        let shown = keys::leaves(&self.redacted());
+        shown
+            .into_iter()
+            .filter(|(key, _)| defaults.get(key) != values.get(key))
+            .map(|(key, value)| (key, value.to_string()))
+            .collect()
+    }
+}
+
+fn mask(secret: &str) -> String {
+    if secret.is_empty() {
+        String::new()
+    } else {
+        MASK.to_owned()
+    }
+}
+
+/// The URL without its password; wholly masked where it cannot be read. Drivers take passwords from
+/// a query too, so a query that could hold one is masked whole.
+pub(crate) fn mask_url(text: &str) -> String {
+    let Ok(mut url) = url::Url::parse(text) else {
+        return mask(text);
+    };
+    if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
+        return mask(text);
+    }
+    if url.query().is_some_and(|query| query.contains("pass")) {
+        url.set_query(Some(MASK));
+    }
+    url.to_string()
+}
+
+// Sections with secrets show themselves masked even in a log's `{:?}`.
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("url", &mask_url(&self.url))
+            .field("max_connections", &self.max_connections)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Amqp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Amqp")
+            .field("url", &mask_url(&self.url))
+            .field("queue_limit", &self.queue_limit)
+            .field("retry_after_ms", &self.retry_after_ms)
+            .field("max_attempts", &self.max_attempts)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Rabbitmq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rabbitmq")
+            .field("api_url", &mask_url(&self.api_url))
+            .finish()
+    }
+}
+
+impl fmt::Debug for Elasticsearch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Elasticsearch")
+            .field("url", &mask_url(&self.url))
+            .field("username", &self.username)
+            .field("password", &mask(&self.password))
+            .field("api_key", &mask(&self.api_key))
+            .field("alias", &self.alias)
+            .field("shards", &self.shards)
+            .field("replicas", &self.replicas)
+            .field("timeout_ms", &self.timeout_ms)
+            .finish()
+    }
+}

@@ -1,0 +1,219 @@
+//! Values of the right type that still cannot work.
+
+use toml::Value;
+use url::Url;
+
+use super::{Config, keys};
+use crate::telemetry;
+
+/// A value that cannot work.
+pub(super) struct Fault {
+    /// Whose value.
+    pub(super) key: String,
+    /// A key that it is at odds with.
+    pub(super) other_key: Option<String>,
+    /// What is wrong and the remedy.
+    pub(super) reason: String,
+}
+
+/// Whole numbers that may be 0; every other must be at least 1.
+const MAY_BE_ZERO: [&str; 10] = [
+    "elasticsearch.replicas",
+    "crawler.host_delay_ms",
+    "crawler.max_crawl_delay_ms",
+    "crawler.retry_after_ms",
+    "crawler.coalesce_ms",
+    "crawler.max_redirects",
+    "encoder.decode_threads",
+    "encoder.sessions",
+    "encoder.batch_wait_ms",
+    "indexer.bulk_wait_ms",
+];
+
+/// Times are bounded by a day: a longer one is a slip of the unit, and sums of them stay small.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Elasticsearch allows 255 bytes; a generation's name adds its time to the alias.
+const LONGEST_ALIAS: usize = 200;
+
+/// Every fault, in no order.
+pub(super) fn faults(config: &Config) -> Vec<Fault> {
+    let mut faults = numbers(config);
+    faults.extend(urls(config));
+    faults.extend(names(config));
+    faults.extend(relations(config));
+    faults
+}
+
+fn fault(key: &str, reason: impl Into<String>) -> Fault {
+    Fault {
+        key: key.to_owned(),
+        other_key: None,
+        reason: reason.into(),
+    }
+}
+
+fn numbers(config: &Config) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (key, value) in keys::leaves(config) {
+        let Value::Integer(number) = value else {
+            continue;
+        };
+        let least = i64::from(!MAY_BE_ZERO.contains(&key.as_str()));
+        let most = match key.as_str() {
+            key if key.ends_with("_ms") => DAY_MS,
+            key if key.ends_with("_seconds") => DAY_MS / 1000,
+            key if key.ends_with("_bytes") => 1 << 30,
+            key if key.ends_with("_pixels") => 1 << 30,
+            "elasticsearch.shards" => 1024,
+            "crawler.max_redirects" => 20,
+            "encoder.decode_threads" | "encoder.sessions" => 1024,
+            "encoder.batch" | "database.max_connections" => 4096,
+            _ => 1_000_000,
+        };
+        if number < least || number > most {
+            faults.push(Fault {
+                key,
+                other_key: None,
+                reason: format!("is out of range; give {least} to {most}"),
+            });
+        }
+    }
+    faults
+}
+
+fn urls(config: &Config) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let http: &[&str] = &["http", "https"];
+    let wanted: [(&str, &str, &[&str]); 5] = [
+        (
+            "database.url",
+            &config.database.url,
+            &["postgres", "postgresql"],
+        ),
+        ("amqp.url", &config.amqp.url, &["amqp", "amqps"]),
+        ("rabbitmq.api_url", &config.rabbitmq.api_url, http),
+        ("elasticsearch.url", &config.elasticsearch.url, http),
+        ("search.url", &config.search.url, http),
+    ];
+    for (key, text, schemes) in wanted {
+        let example = format!("{}://host:port", schemes[0]);
+        match Url::parse(text) {
+            Err(_) => faults.push(fault(key, format!("is no URL; give one like {example}"))),
+            Ok(url) if !schemes.contains(&url.scheme()) => {
+                let schemes = schemes.join(" or ");
+                let reason = format!("is no {schemes} URL; give one like {example}");
+                faults.push(fault(key, reason));
+            }
+            // Postgres alone may be reached by a socket's folder in the query.
+            Ok(url) if !url.has_host() && key != "database.url" => {
+                faults.push(fault(
+                    key,
+                    format!("names no host; give one like {example}"),
+                ));
+            }
+            Ok(_) => {}
+        }
+    }
+    if Url::parse(&config.elasticsearch.url).is_ok_and(|url| url.password().is_some()) {
+        let reason = "holds a password; set elasticsearch.username and elasticsearch.password";
+        faults.push(fault("elasticsearch.url", reason));
+    }
+    let folder = Url::parse(&config.blobs.url).ok();
+    let folder = folder.filter(|url| url.scheme() == "file");
+    if folder.is_none_or(|url| url.to_file_path().is_err()) {
+        let reason = "is no file URL; give one like file:///var/lib/tusou/blobs";
+        faults.push(fault("blobs.url", reason));
+    }
+    faults
+}
+
+fn names(config: &Config) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if let Some(wrong) = wrong_alias(&config.elasticsearch.alias) {
+        let reason = format!("{wrong}; give one like my-image-embeddings");
+        faults.push(fault("elasticsearch.alias", reason));
+    }
+    // RFC 9309, 2.2.1: what a robots.txt can name.
+    let agent = &config.crawler.agent;
+    let token = |byte: u8| byte.is_ascii_alphabetic() || byte == b'-' || byte == b'_';
+    if agent.is_empty() || !agent.bytes().all(token) {
+        let reason = "is no product token (RFC 9309: letters, `-` and `_`); give one like tusoubot";
+        faults.push(fault("crawler.agent", reason));
+    }
+    // It goes into a header's comment.
+    let contact = &config.crawler.contact;
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'(' && byte != b')';
+    let page =
+        Url::parse(contact).is_ok_and(|url| ["http", "https", "mailto"].contains(&url.scheme()));
+    if !contact.is_empty() && !(contact.bytes().all(plain) && (page || contact.contains('@'))) {
+        let reason = "is neither a URL nor a mail address; give one like https://example.org/bot";
+        faults.push(fault("crawler.contact", reason));
+    }
+    if let Err(error) = telemetry::filter(&config.log.level) {
+        let reason = format!("{error}; give `info` or `info,tusou_crawler=debug`");
+        faults.push(fault("log.level", reason));
+    }
+    if config.models.packs.is_empty() {
+        let reason = "names no model pack; give the folder of one";
+        faults.push(fault("models.packs", reason));
+    }
+    faults
+}
+
+fn wrong_alias(alias: &str) -> Option<String> {
+    let forbidden = |c: char| r#"\/*?"<>|,#: "#.contains(c) || c.is_control() || c.is_uppercase();
+    if alias.is_empty() {
+        Some("is empty".into())
+    } else if alias.len() > LONGEST_ALIAS {
+        Some(format!("is longer than {LONGEST_ALIAS} bytes"))
+    } else if alias.starts_with(['-', '_', '+', '.']) {
+        Some("begins with `-`, `_`, `+` or `.`".into())
+    } else {
+        let found = alias.chars().find(|c| forbidden(*c))?;
+        Some(format!(
+            "holds {found:?}, which Elasticsearch refuses in names"
+        ))
+    }
+}
+
+fn relations(config: &Config) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut require = |holds: bool, key: &str, other: &str, reason: &str| {
+        if !holds {
+            faults.push(Fault {
+                key: key.to_owned(),
+                other_key: Some(other.to_owned()),
+                reason: format!("{reason} {other}"),
+            });
+        }
+    };
+    require(
+        usize::from(config.encoder.prefetch) >= config.encoder.batch,
+        "encoder.prefetch",
+        "encoder.batch",
+        "no batch would ever fill; give at least the value of",
+    );
+    require(
+        usize::from(config.indexer.prefetch) >= config.indexer.bulk_documents,
+        "indexer.prefetch",
+        "indexer.bulk_documents",
+        "no bulk would ever fill; give at least the value of",
+    );
+    require(
+        config.crawler.fetch_timeout_ms >= config.crawler.connect_timeout_ms,
+        "crawler.fetch_timeout_ms",
+        "crawler.connect_timeout_ms",
+        "the whole is shorter than its part; give at least the value of",
+    );
+    let credentials = &config.elasticsearch;
+    require(
+        credentials.username.is_empty()
+            || !credentials.password.is_empty()
+            || !credentials.api_key.is_empty(),
+        "elasticsearch.password",
+        "elasticsearch.username",
+        "is empty; give the password of the user in",
+    );
+    faults
+}

@@ -1,0 +1,124 @@
+//! Why a fetch gave no answer.
+
+use std::error::Error;
+
+use url::Url;
+
+use super::resolve::ResolveError;
+
+/// A fetch that gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The URL is none that can be fetched: another scheme, or no host.
+    #[error("{0} cannot be fetched: it is no http or https URL with a host")]
+    BadUrl(String),
+    /// The address policy refuses it.
+    #[error("{0} is not a public address; `network.allow` can name its range")]
+    AddressRefused(String),
+    /// The name has no address, or no name server answers.
+    #[error("cannot resolve {host}")]
+    Dns {
+        /// Which name.
+        host: String,
+        /// Why.
+        #[source]
+        cause: Option<reqwest::Error>,
+    },
+    /// Nothing accepts there.
+    #[error("cannot connect")]
+    Connect(#[source] reqwest::Error),
+    /// TLS failed: a certificate that does not hold, or no common version.
+    #[error("TLS failed")]
+    Tls(#[source] reqwest::Error),
+    /// Too slow: `connection`, `silence` or `whole fetch`.
+    #[error("no answer in time ({0})")]
+    Timeout(&'static str),
+    /// The body is larger than allowed (the fetch stopped there).
+    #[error("the body has more than {limit} bytes")]
+    TooLarge {
+        /// The most bytes allowed.
+        limit: u64,
+    },
+    /// The peer broke HTTP, the compression or the connection.
+    #[error("the exchange broke")]
+    Broken(#[source] reqwest::Error),
+}
+
+impl FetchError {
+    /// A short word for rows and metrics: `bad_url`, `address_refused`, `dns`, `connect`, `tls`,
+    /// `timeout`, `too_large`, `broken`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::BadUrl(_) => "bad_url",
+            Self::AddressRefused(_) => "address_refused",
+            Self::Dns { .. } => "dns",
+            Self::Connect(_) => "connect",
+            Self::Tls(_) => "tls",
+            Self::Timeout(_) => "timeout",
+            Self::TooLarge { .. } => "too_large",
+            Self::Broken(_) => "broken",
+        }
+    }
+
+    /// Whether trying again may help. A name that does not exist and a certificate that does not
+    /// hold stay so; a name server that did not answer may yet.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::BadUrl(_) | Self::AddressRefused(_) | Self::TooLarge { .. } | Self::Tls(_) => {
+                false
+            }
+            Self::Dns { cause, .. } => {
+                let resolved = cause.as_ref().and_then(|cause| find::<ResolveError>(cause));
+                !matches!(resolved, Some(ResolveError::Missing { .. }))
+            }
+            Self::Connect(_) | Self::Timeout(_) | Self::Broken(_) => true,
+        }
+    }
+
+    /// Tells what kind of failure it was from what caused it. The URL is left out of the causes:
+    /// it may be long or hold credentials, and whoever logs this names it.
+    pub(super) fn of(url: &Url, error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let resolved = find::<ResolveError>(&error);
+        if let Some(ResolveError::Refused { host, address }) = resolved {
+            return Self::AddressRefused(format!("{host} ({address})"));
+        }
+        if resolved.is_some() {
+            let host = url.host_str().unwrap_or_default().to_owned();
+            let cause = Some(error);
+            return Self::Dns { host, cause };
+        }
+        if error.is_builder() {
+            return Self::BadUrl(url.to_string());
+        }
+        if error.is_timeout() {
+            let connecting = error.is_connect();
+            return Self::Timeout(if connecting { "connection" } else { "silence" });
+        }
+        if find::<rustls::Error>(&error).is_some() {
+            return Self::Tls(error);
+        }
+        if error.is_connect() {
+            return Self::Connect(error);
+        }
+        Self::Broken(error)
+    }
+}
+
+/// The first cause of this type. An `io::Error` hides the error that it wraps from `source`.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        if let Some(wrapped) = error.downcast_ref::<std::io::Error>()
+            && let Some(inner) = wrapped.get_ref()
+        {
+            next = Some(inner);
+        } else {
+            next = error.source();
+        }
+    }
+    None
+}

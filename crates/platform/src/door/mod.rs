@@ -1,0 +1,199 @@
+//! The one door for the outside: every request to a foreign address passes the address policy.
+//!
+//! A URL's literal address is judged before the request, a name's addresses after they are
+//! resolved, and the connection is made to the very addresses that were judged. No redirect is
+//! followed, no environment proxy used, no cookie kept. Every wait and every body is bounded.
+
+mod answer;
+mod error;
+mod policy;
+mod resolve;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Response;
+use reqwest::header::HeaderMap;
+use tokio::time::timeout;
+use url::Url;
+
+pub use answer::Answer;
+pub use error::FetchError;
+pub use policy::AddressPolicy;
+
+use crate::config::Network;
+
+/// Of an answer that is no success only the status and a little of the body matter.
+const UNSUCCESSFUL_BODY: u64 = 64 * 1024;
+
+/// What is set aside for a body at most before any of it has come: a length is only a claim.
+const CLAIM: u64 = 1 << 20;
+
+/// Idle connections kept for each host, and for how long: a crawl seldom comes back later.
+const IDLE_CONNECTIONS: usize = 8;
+const IDLE: Duration = Duration::from_secs(15);
+
+/// Bounds of one fetch.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most bytes of the body after decompression.
+    pub max_bytes: u64,
+    /// The longest silence.
+    pub read_timeout: Duration,
+    /// The longest whole fetch.
+    pub total_timeout: Duration,
+}
+
+/// An HTTP client for foreign addresses. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Door {
+    client: reqwest::Client,
+    policy: AddressPolicy,
+    connect_timeout: Duration,
+}
+
+/// What to do with a body that is longer than allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Longer {
+    Refuse,
+    Cut,
+}
+
+impl Door {
+    /// A client that says `user_agent`, uses no environment proxy, follows no redirect and resolves
+    /// only to permitted addresses. `connect_timeout` bounds resolving, TCP and TLS together.
+    ///
+    /// It fails for a `user_agent` that cannot stand in a header, and where the system has no root
+    /// certificates.
+    pub fn new(
+        network: &Network,
+        user_agent: &str,
+        connect_timeout: Duration,
+    ) -> Result<Self, reqwest::Error> {
+        crate::telemetry::install_tls();
+        let policy = AddressPolicy::new(network);
+        let client = reqwest::Client::builder()
+            .user_agent(user_agent)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(connect_timeout)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE)
+            .dns_resolver(Arc::new(resolve::Resolver::new(policy.clone())))
+            .build()?;
+        Ok(Self {
+            client,
+            policy,
+            connect_timeout,
+        })
+    }
+
+    /// One GET.
+    ///
+    /// A body longer than `limits.max_bytes` is [`FetchError::TooLarge`], and is not read further.
+    /// Of an answer outside 200 to 299 at most 64 KiB of the body are kept, and a body that breaks
+    /// is kept as far as it came: its status counts.
+    pub async fn get(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        limits: &Limits,
+    ) -> Result<Answer, FetchError> {
+        self.fetch(url, headers, limits, Longer::Refuse).await
+    }
+
+    /// As [`Door::get`], but a body longer than `limits.max_bytes` is cut there and the rest is not
+    /// read: for robots.txt, of which RFC 9309 wants the first 500 KiB at least.
+    pub async fn get_prefix(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        limits: &Limits,
+    ) -> Result<Answer, FetchError> {
+        self.fetch(url, headers, limits, Longer::Cut).await
+    }
+
+    async fn fetch(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        limits: &Limits,
+        longer: Longer,
+    ) -> Result<Answer, FetchError> {
+        let started = Instant::now();
+        self.policy.check_url(url)?;
+        let request = self.client.get(url.clone()).headers(headers).send();
+        let patience = self.connect_timeout.saturating_add(limits.read_timeout);
+        let patience = patience.min(limits.total_timeout);
+        let response = match timeout(patience, request).await {
+            Ok(sent) => sent.map_err(|error| FetchError::of(url, error))?,
+            Err(_) if patience == limits.total_timeout => {
+                return Err(FetchError::Timeout("whole fetch"));
+            }
+            Err(_) => return Err(FetchError::Timeout("silence")),
+        };
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let body = if response.status().is_success() {
+            read_body(url, response, limits, started, longer, &mut BytesMut::new()).await?
+        } else {
+            let limits = Limits {
+                max_bytes: limits.max_bytes.min(UNSUCCESSFUL_BODY),
+                ..*limits
+            };
+            let mut come = BytesMut::new();
+            match read_body(url, response, &limits, started, Longer::Cut, &mut come).await {
+                Ok(body) => body,
+                Err(_) => come.freeze(),
+            }
+        };
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+/// Reads the body into `come`, chunk by chunk; a decoder's chunk is at most 4 KiB, so that even a
+/// decompression bomb stops within 4 KiB of the limit.
+async fn read_body(
+    url: &Url,
+    mut response: Response,
+    limits: &Limits,
+    started: Instant,
+    longer: Longer,
+    come: &mut BytesMut,
+) -> Result<Bytes, FetchError> {
+    let limit = limits.max_bytes;
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let too_large = FetchError::TooLarge { limit };
+    if let Some(claimed) = response.content_length() {
+        if claimed > limit && longer == Longer::Refuse {
+            return Err(too_large);
+        }
+        come.reserve(usize::try_from(claimed.min(limit).min(CLAIM)).unwrap_or(0));
+    }
+    loop {
+        let left = limits.total_timeout.saturating_sub(started.elapsed());
+        let patience = limits.read_timeout.min(left);
+        let chunk = match timeout(patience, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => chunk,
+            Ok(Ok(None)) => return Ok(come.split().freeze()),
+            Ok(Err(error)) => return Err(FetchError::of(url, error)),
+            Err(_) if patience == left => return Err(FetchError::Timeout("whole fetch")),
+            Err(_) => return Err(FetchError::Timeout("silence")),
+        };
+        let room = most.saturating_sub(come.len());
+        if chunk.len() > room {
+            if longer == Longer::Refuse {
+                return Err(too_large);
+            }
+            come.extend_from_slice(&chunk[..room]);
+            return Ok(come.split().freeze());
+        }
+        come.extend_from_slice(&chunk);
+    }
+}

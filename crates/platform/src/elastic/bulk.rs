@@ -1,0 +1,227 @@
+//! A bulk's body, and what became of each of its items.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::ElasticError;
+use super::error::{cut, in_words};
+
+/// One document of a bulk.
+#[derive(Debug, Clone)]
+pub struct BulkItem {
+    /// The index.
+    pub index: String,
+    /// `_id`.
+    pub id: String,
+    /// External version (`external_gte`).
+    pub version: i64,
+    /// The document as JSON on one line; `None` deletes it.
+    pub source: Option<Vec<u8>>,
+}
+
+/// What became of one item, in the order of the items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BulkOutcome {
+    /// Written.
+    Written,
+    /// 409: a newer version is there, which is success; or a delete of what is not there.
+    Superseded,
+    /// 429 or 5xx: this item again, later.
+    Busy {
+        /// its own words
+        reason: String,
+    },
+    /// 4xx: this document never.
+    Refused {
+        /// HTTP status
+        status: u16,
+        /// its own words, cut
+        reason: String,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Action<'a> {
+    Index(Target<'a>),
+    Delete(Target<'a>),
+}
+
+#[derive(Serialize)]
+struct Target<'a> {
+    _index: &'a str,
+    _id: &'a str,
+    version: i64,
+    version_type: &'static str,
+}
+
+/// The items as newline-delimited JSON.
+pub(super) fn body(items: &[BulkItem]) -> Bytes {
+    let documents = items.iter().filter_map(|item| item.source.as_ref());
+    let size: usize = documents.map(Vec::len).sum();
+    let mut body = Vec::with_capacity(size + items.len() * 256);
+    for item in items {
+        let target = Target {
+            _index: &item.index,
+            _id: &item.id,
+            version: item.version,
+            version_type: "external_gte",
+        };
+        let action = match item.source {
+            Some(_) => Action::Index(target),
+            None => Action::Delete(target),
+        };
+        serde_json::to_writer(&mut body, &action).expect("strings and numbers go into a Vec");
+        body.push(b'\n');
+        if let Some(source) = &item.source {
+            body.extend_from_slice(source);
+            body.push(b'\n');
+        }
+    }
+    body.into()
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    items: Vec<AnsweredItem>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum AnsweredItem {
+    Index(Done),
+    Delete(Done),
+}
+
+#[derive(Deserialize)]
+struct Done {
+    #[serde(rename = "_id", default)]
+    id: String,
+    status: u16,
+    error: Option<Value>,
+}
+
+/// Reads the answer. An item's status stays matched to its item: by position, checked by id.
+pub(super) fn outcomes(
+    items: &[BulkItem],
+    answer: &[u8],
+) -> Result<Vec<BulkOutcome>, ElasticError> {
+    let answer: Answer = serde_json::from_slice(answer)
+        .map_err(|error| ElasticError::Answer(cut(&format!("of a bulk: {error}"))))?;
+    if answer.items.len() != items.len() {
+        return Err(ElasticError::Answer(format!(
+            "a bulk of {} items was answered with {}",
+            items.len(),
+            answer.items.len()
+        )));
+    }
+    items.iter().zip(answer.items).map(outcome).collect()
+}
+
+fn outcome((item, answered): (&BulkItem, AnsweredItem)) -> Result<BulkOutcome, ElasticError> {
+    let (deleted, done) = match answered {
+        AnsweredItem::Index(done) => (false, done),
+        AnsweredItem::Delete(done) => (true, done),
+    };
+    if done.id != item.id || deleted != item.source.is_none() {
+        return Err(ElasticError::Answer(cut(&format!(
+            "a bulk's item {} was answered as {}",
+            item.id, done.id
+        ))));
+    }
+    let reason = || done.error.as_ref().map(in_words).unwrap_or_default();
+    Ok(match done.status {
+        200..=299 => BulkOutcome::Written,
+        409 => BulkOutcome::Superseded,
+        // Without an error, it is the document that was not there; with one, the index.
+        404 if deleted && done.error.is_none() => BulkOutcome::Superseded,
+        429 | 500.. => BulkOutcome::Busy { reason: reason() },
+        status => BulkOutcome::Refused {
+            status,
+            reason: reason(),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(id: &str, source: Option<&str>) -> BulkItem {
+        BulkItem {
+            index: "i".into(),
+            id: id.into(),
+            version: 7,
+            source: source.map(|text| text.as_bytes().to_vec()),
+        }
+    }
+
+    #[test]
+    fn a_body_has_an_action_and_a_document_a_line() {
+        let items = [item("a", Some("{}")), item("b", None)];
+        let expected = concat!(
+            r#"{"index":{"_index":"i","_id":"a","version":7,"version_type":"external_gte"}}"#,
+            "\n{}\n",
+            r#"{"delete":{"_index":"i","_id":"b","version":7,"version_type":"external_gte"}}"#,
+            "\n"
+        );
+        assert_eq!(body(&items), expected.as_bytes());
+    }
+
+    #[test]
+    fn every_status_has_its_outcome() {
+        let items = ["ok", "old", "busy", "broken", "bad"].map(|id| item(id, Some("{}")));
+        let answer = r#"{"errors":true,"items":[
+            {"index":{"_id":"ok","status":201}},
+            {"index":{"_id":"old","status":409,"error":{"type":"version_conflict"}}},
+            {"index":{"_id":"busy","status":429,"error":{"type":"rejected","reason":"full"}}},
+            {"index":{"_id":"broken","status":503,"error":{"type":"unavailable"}}},
+            {"index":{"_id":"bad","status":400,"error":{"type":"strict","reason":"x"}}}]}"#;
+        let expected = [
+            BulkOutcome::Written,
+            BulkOutcome::Superseded,
+            BulkOutcome::Busy {
+                reason: "rejected: full".into(),
+            },
+            BulkOutcome::Busy {
+                reason: "unavailable".into(),
+            },
+            BulkOutcome::Refused {
+                status: 400,
+                reason: "strict: x".into(),
+            },
+        ];
+        let outcomes = outcomes(&items, answer.as_bytes()).expect("the answer fits");
+        assert_eq!(outcomes, expected);
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_its_items_is_an_error() {
+        let items = [item("a", Some("{}"))];
+        for answer in [
+            r#"{"items":[]}"#,
+            r#"{"items":[{"index":{"_id":"b","status":200}}]}"#,
+            r#"{"items":[{"delete":{"_id":"a","status":200}}]}"#,
+            r#"{"items":[{"index":{"_id":"a"}}]}"#,
+            "<html>",
+        ] {
+            let outcome = outcomes(&items, answer.as_bytes());
+            assert!(matches!(outcome, Err(ElasticError::Answer(_))), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_delete_of_nothing_is_superseded_and_one_of_a_missing_index_is_not() {
+        let items = [item("a", None), item("b", None)];
+        let answer = r#"{"items":[{"delete":{"_id":"a","status":404}},
+            {"delete":{"_id":"b","status":404,"error":{"type":"index_not_found_exception"}}}]}"#;
+        let outcomes = outcomes(&items, answer.as_bytes()).expect("the answer fits");
+        assert_eq!(outcomes[0], BulkOutcome::Superseded);
+        assert!(matches!(
+            outcomes[1],
+            BulkOutcome::Refused { status: 404, .. }
+        ));
+    }
+}

@@ -1,0 +1,296 @@
+//! The client.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use elasticsearch::auth::Credentials;
+use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use elasticsearch::http::transport::{SingleNodeConnectionPool, TransportBuilder};
+use elasticsearch::http::{Method, Url};
+use serde_json::{Value, json};
+
+use super::bulk::{self, BulkItem, BulkOutcome};
+use super::error::{ElasticError, cut, in_words};
+use crate::config::Elasticsearch;
+
+/// Only these parts of a bulk's answer are asked for: what was written without trouble is not told
+/// at length.
+const BULK_ANSWER: [(&str, &str); 1] =
+    [("filter_path", "items.*._id,items.*.status,items.*.error")];
+
+/// A client. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Elastic {
+    client: elasticsearch::Elasticsearch,
+}
+
+/// An answer below 400, or one that the caller asked to see.
+struct Answered {
+    status: u16,
+    body: Bytes,
+}
+
+impl Elastic {
+    /// Makes a client; asks nothing yet.
+    ///
+    /// # Errors
+    /// [`ElasticError::Config`] where `elasticsearch.url` is no URL of a server.
+    pub fn new(config: &Elasticsearch) -> Result<Self, ElasticError> {
+        let mut url = Url::parse(&config.url)
+            .map_err(|error| ElasticError::Config(format!("`elasticsearch.url`: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(ElasticError::Config(
+                "`elasticsearch.url` takes http://host:port or https://host:port".into(),
+            ));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(ElasticError::Config(
+                "`elasticsearch.url` must not hold credentials: set `elasticsearch.username` and \
+                 `elasticsearch.password`, or `elasticsearch.api_key`"
+                    .into(),
+            ));
+        }
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        let mut transport = TransportBuilder::new(SingleNodeConnectionPool::new(url))
+            .disable_proxy()
+            .timeout(Duration::from_millis(config.timeout_ms));
+        if !config.api_key.is_empty() {
+            // The client panics on a key that cannot stand in a header.
+            HeaderValue::try_from(config.api_key.as_str()).map_err(|_| {
+                ElasticError::Config("`elasticsearch.api_key` holds other than ASCII".into())
+            })?;
+            transport = transport.auth(Credentials::EncodedApiKey(config.api_key.clone()));
+        } else if !config.username.is_empty() {
+            transport = transport.auth(Credentials::Basic(
+                config.username.clone(),
+                config.password.clone(),
+            ));
+        }
+        let transport = transport
+            .build()
+            .map_err(|error| ElasticError::Config(format!("`elasticsearch.url`: {error}")))?;
+        Ok(Self {
+            client: elasticsearch::Elasticsearch::new(transport),
+        })
+    }
+
+    /// Whether it answers (`/_cluster/health`, since `GET /` is not there in every distribution).
+    pub async fn ping(&self) -> Result<(), ElasticError> {
+        self.ask("its health", Method::Get, "/_cluster/health", None, &[])
+            .await?;
+        Ok(())
+    }
+
+    /// Writes the items; one outcome for each, matched by position and checked by id.
+    ///
+    /// # Errors
+    /// `Err` means that nothing is known of any item: write all again, later.
+    pub async fn bulk(&self, items: &[BulkItem]) -> Result<Vec<BulkOutcome>, ElasticError> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-ndjson"),
+        );
+        let answered = self
+            .send(
+                "a bulk",
+                Method::Post,
+                "/_bulk",
+                headers,
+                &BULK_ANSWER,
+                Some(bulk::body(items)),
+                &[],
+            )
+            .await?;
+        bulk::outcomes(items, &answered.body)
+    }
+
+    /// `_search` with a body; the whole answer.
+    pub async fn search(&self, index: &str, body: &Value) -> Result<Value, ElasticError> {
+        let path = format!("/{index}/_search");
+        let answered = self
+            .ask("a search", Method::Post, &path, Some(body), &[])
+            .await?;
+        read("a search", &answered.body)
+    }
+
+    /// Creates an index; `false` where it was there.
+    pub async fn create_index(&self, index: &str, body: &Value) -> Result<bool, ElasticError> {
+        let what = format!("the new index `{index}`");
+        let path = format!("/{index}");
+        let answered = self
+            .ask(&what, Method::Put, &path, Some(body), &[400])
+            .await?;
+        if answered.status != 400 {
+            return Ok(true);
+        }
+        let answer: Value = read(&what, &answered.body)?;
+        if answer["error"]["type"] == "resource_already_exists_exception" {
+            return Ok(false);
+        }
+        Err(ElasticError::Refused {
+            what,
+            status: answered.status,
+            reason: in_words(&answer["error"]),
+        })
+    }
+
+    /// Removes an index; `false` where there was none.
+    pub async fn delete_index(&self, index: &str) -> Result<bool, ElasticError> {
+        let what = format!("to remove the index `{index}`");
+        let path = format!("/{index}");
+        let answered = self.ask(&what, Method::Delete, &path, None, &[404]).await?;
+        Ok(answered.status != 404)
+    }
+
+    /// The mapping of an index or alias (`{index: {"mappings": …}}`); `None` where there is none.
+    pub async fn mapping(&self, index: &str) -> Result<Option<Value>, ElasticError> {
+        let what = format!("the mapping of `{index}`");
+        let path = format!("/{index}/_mapping");
+        let answered = self.ask(&what, Method::Get, &path, None, &[404]).await?;
+        match answered.status {
+            404 => Ok(None),
+            _ => read(&what, &answered.body).map(Some),
+        }
+    }
+
+    /// Indexes behind an alias, by name.
+    pub async fn alias(&self, alias: &str) -> Result<Vec<String>, ElasticError> {
+        let what = format!("the alias `{alias}`");
+        let path = format!("/_alias/{alias}");
+        let answered = self.ask(&what, Method::Get, &path, None, &[404]).await?;
+        if answered.status == 404 {
+            return Ok(Vec::new());
+        }
+        let indexes: serde_json::Map<String, Value> = read(&what, &answered.body)?;
+        Ok(indexes.into_iter().map(|(index, _)| index).collect())
+    }
+
+    /// Points the alias at this index alone, in one step.
+    pub async fn point_alias(&self, alias: &str, index: &str) -> Result<(), ElasticError> {
+        let mut actions: Vec<Value> = self
+            .alias(alias)
+            .await?
+            .iter()
+            .filter(|other| *other != index)
+            .map(|other| json!({"remove": {"index": other, "alias": alias}}))
+            .collect();
+        actions.push(json!({"add": {"index": index, "alias": alias}}));
+        let what = format!("to point the alias `{alias}` at `{index}`");
+        let body = json!({"actions": actions});
+        self.ask(&what, Method::Post, "/_aliases", Some(&body), &[])
+            .await?;
+        Ok(())
+    }
+
+    /// Makes what was written searchable.
+    pub async fn refresh(&self, index: &str) -> Result<(), ElasticError> {
+        let what = format!("to refresh `{index}`");
+        let path = format!("/{index}/_refresh");
+        self.ask(&what, Method::Post, &path, None, &[]).await?;
+        Ok(())
+    }
+
+    /// Documents in an index.
+    pub async fn count(&self, index: &str) -> Result<u64, ElasticError> {
+        let what = format!("a count of `{index}`");
+        let path = format!("/{index}/_count");
+        let answered = self.ask(&what, Method::Get, &path, None, &[]).await?;
+        let answer: Value = read(&what, &answered.body)?;
+        answer["count"]
+            .as_u64()
+            .ok_or_else(|| ElasticError::Answer(format!("{what}: there is no count in it")))
+    }
+
+    /// Any other request, with a JSON body; the whole answer.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, ElasticError> {
+        let answered = self.ask(path, method, path, body, &[]).await?;
+        read(path, &answered.body)
+    }
+
+    /// A request with a JSON body; statuses in `seen` are answers, not errors.
+    async fn ask(
+        &self,
+        what: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        seen: &[u16],
+    ) -> Result<Answered, ElasticError> {
+        let body = body.map(|body| Bytes::from(body.to_string()));
+        self.send(what, method, path, HeaderMap::new(), &[], body, seen)
+            .await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one HTTP request")]
+    async fn send(
+        &self,
+        what: &str,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        query: &[(&str, &str)],
+        body: Option<Bytes>,
+        seen: &[u16],
+    ) -> Result<Answered, ElasticError> {
+        // What cannot be sent (no connection, no answer in time) and what breaks off midway.
+        let away = |error: elasticsearch::Error| ElasticError::Away(cut(&error_in_words(&error)));
+        let answer = self
+            .client
+            .send(method, path, headers, Some(query), body, None)
+            .await
+            .map_err(away)?;
+        let status = answer.status_code().as_u16();
+        let body = answer.bytes().await.map_err(away)?;
+        match status {
+            ..400 => Ok(Answered { status, body }),
+            status if seen.contains(&status) => Ok(Answered { status, body }),
+            429 | 502 | 503 | 504 => Err(ElasticError::Away(format!(
+                "it answers {what} with {status}: {}",
+                words_of(&body)
+            ))),
+            status => Err(ElasticError::Refused {
+                what: what.to_owned(),
+                status,
+                reason: words_of(&body),
+            }),
+        }
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, ElasticError> {
+    serde_json::from_slice(body)
+        .map_err(|error| ElasticError::Answer(cut(&format!("{what}: {error}"))))
+}
+
+/// The `error` of a failed request, or its body where there is none.
+fn words_of(body: &[u8]) -> String {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(answer) if !answer["error"].is_null() => in_words(&answer["error"]),
+        _ => cut(&String::from_utf8_lossy(body)),
+    }
+}
+
+fn error_in_words(error: &elasticsearch::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !words.contains(&text) {
+            words.push_str(": ");
+            words.push_str(&text);
+        }
+        cause = error.source();
+    }
+    words
+}

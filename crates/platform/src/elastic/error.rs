@@ -1,0 +1,97 @@
+//! What Elasticsearch did not do, and whether it may do it later.
+
+use tusou_contract::{Disposition, Verdict};
+
+/// The most characters of Elasticsearch's own words: it quotes whole documents.
+const MAX_REASON: usize = 500;
+
+/// Elasticsearch did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ElasticError {
+    /// It does not answer, or answers 429, 502, 503, 504: later.
+    #[error("Elasticsearch is away: {0}")]
+    Away(String),
+    /// It refuses the request.
+    #[error("Elasticsearch refused {what} with {status}: {reason}")]
+    Refused {
+        /// the request in words
+        what: String,
+        /// HTTP status
+        status: u16,
+        /// its own words, cut to 500 characters
+        reason: String,
+    },
+    /// Its answer cannot be read.
+    #[error("an answer of Elasticsearch cannot be read: {0}")]
+    Answer(String),
+    /// `elasticsearch.*` cannot be used; names the key.
+    #[error("{0}")]
+    Config(String),
+}
+
+impl Verdict for ElasticError {
+    fn disposition(&self) -> Disposition {
+        match self {
+            // A refusal concerns the whole request (credentials, a missing index, a mapping of
+            // another build), not the message that happened to be in it: nothing may be dropped.
+            Self::Away(_) | Self::Answer(_) | Self::Refused { .. } => Disposition::Later,
+            Self::Config(_) => Disposition::Fatal,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Away(_) => "elasticsearch_away",
+            Self::Refused { .. } => "elasticsearch_refused",
+            Self::Answer(_) => "elasticsearch_answer",
+            Self::Config(_) => "elasticsearch_config",
+        }
+    }
+}
+
+/// The text, cut to 500 characters.
+pub(super) fn cut(text: &str) -> String {
+    text.chars().take(MAX_REASON).collect()
+}
+
+/// Elasticsearch's `error` object in words: its type and reason, and those of its causes.
+pub(super) fn in_words(error: &serde_json::Value) -> String {
+    let mut words = String::new();
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let part = |key: &str| error.get(key).and_then(|value| value.as_str());
+        let text = match (part("type"), part("reason")) {
+            (Some(kind), Some(reason)) => format!("{kind}: {reason}"),
+            (Some(text), None) | (None, Some(text)) => text.to_owned(),
+            (None, None) => error
+                .as_str()
+                .map_or_else(|| error.to_string(), str::to_owned),
+        };
+        if !words.is_empty() {
+            words.push_str("; ");
+        }
+        words.push_str(&text);
+        cause = error.get("caused_by");
+    }
+    cut(&words)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_with_its_causes_and_cut() {
+        let error = json!({"type": "a", "reason": "b", "caused_by": {"type": "c", "reason": "d"}});
+        assert_eq!(in_words(&error), "a: b; c: d");
+        assert_eq!(in_words(&json!("plain")), "plain");
+        assert_eq!(
+            in_words(&json!({"reason": "é".repeat(900)}))
+                .chars()
+                .count(),
+            500
+        );
+    }
+}

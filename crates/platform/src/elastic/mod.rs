@@ -1,0 +1,9 @@
+//! Elasticsearch: bulks with an outcome for each item, searches, indexes and aliases.
+
+mod bulk;
+mod client;
+mod error;
+
+pub use bulk::{BulkItem, BulkOutcome};
+pub use client::Elastic;
+pub use error::ElasticError;

@@ -1,0 +1,17 @@
+//! Adapters to everything outside the process: broker, blobs, Elasticsearch, the foreign web, and
+//! what every service shares: configuration, telemetry, health and shutdown.
+
+pub mod backoff;
+pub mod blobs;
+pub mod broker;
+pub mod config;
+pub mod database;
+pub mod door;
+pub mod elastic;
+pub mod ops;
+pub mod service;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use config::Config;
+pub use shutdown::Shutdown;

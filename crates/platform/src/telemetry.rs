@@ -1,0 +1,145 @@
+//! Logs and metrics of a process.
+
+use std::io::IsTerminal;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// The version of this build, the same for every package of the workspace.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Upper bounds of every `*_seconds` histogram: from a resize to a whole slow fetch.
+const SECONDS: [f64; 17] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0,
+    30.0, 60.0,
+];
+
+/// Upper bounds of every `*_bytes` histogram: 1 KiB to 64 MiB.
+const BYTES: [f64; 9] = [
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+/// Telemetry cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `log.level` is no list of directives.
+    #[error(
+        "log.level = {level:?} is no list of directives; give `info` or `info,tusou_crawler=debug`"
+    )]
+    Level {
+        /// What it says.
+        level: String,
+        /// Why that cannot be read.
+        #[source]
+        cause: tracing_subscriber::filter::ParseError,
+    },
+    /// A subscriber is there already: `init` was called twice.
+    #[error("the log cannot be started")]
+    Log(#[source] tracing_subscriber::util::TryInitError),
+    /// A recorder is there already, or its buckets are wrong.
+    #[error("the metrics cannot be started")]
+    Metrics(#[source] metrics_exporter_prometheus::BuildError),
+}
+
+/// Installs the log subscriber (to standard error), the metrics recorder and the TLS provider.
+/// Call it once, first in `main`.
+///
+/// `service` is the binary's name; it labels `tusou_build_info`.
+pub fn init(service: &'static str, config: &Log) -> Result<PrometheusHandle, TelemetryError> {
+    install_tls();
+    install_log(config)?;
+    let handle = install_metrics().map_err(TelemetryError::Metrics)?;
+    metrics::gauge!("tusou_build_info", "service" => service, "version" => VERSION).set(1.0);
+    metrics::gauge!("process_start_time_seconds").set(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |since| since.as_secs_f64()),
+    );
+    Ok(handle)
+}
+
+/// Chooses aws-lc-rs for TLS. Needed before the first TLS connection, since `ring` is linked too
+/// and rustls then refuses to choose; harmless when called again.
+pub fn install_tls() {
+    // An error means that a provider is there already, which is what is wanted.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// Reads `log.level`; also what the validation of the configuration asks.
+pub(crate) fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    EnvFilter::builder().parse(level)
+}
+
+fn install_log(config: &Log) -> Result<(), TelemetryError> {
+    use tracing_subscriber::prelude::*;
+
+    let filter = filter(&config.level).map_err(|cause| TelemetryError::Level {
+        level: config.level.clone(),
+        cause,
+    })?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match config.format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_ansi(false).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init()
+        .map_err(TelemetryError::Log)
+}
+
+fn install_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_bytes".into()), &BYTES)?
+        .install_recorder()
+}
+
+/// An error and its causes in one line, `a: b: c`; a cause that the line already ends with is not
+/// said twice.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        cause = error.source();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn a_chain_names_every_cause_once() {
+        let error = Outer(std::io::Error::other("inner"));
+        assert_eq!(chain(&error), "outer: inner");
+    }
+
+    #[test]
+    fn levels_are_read() {
+        assert!(filter("info,tusou_crawler=debug").is_ok());
+        assert!(filter("info,=loud=").is_err());
+    }
+}

@@ -1,0 +1,278 @@
+//! Reading a configuration: what wins, and what a person reads when it is wrong.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use tusou_platform::Config;
+use tusou_platform::config::{ConfigError, Source, Variables, load_with};
+
+/// A folder with a configuration in it.
+struct Fixture {
+    folder: TempDir,
+    file: PathBuf,
+}
+
+impl Fixture {
+    fn new(text: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let file = folder.path().join("tusou.toml");
+        std::fs::write(&file, text).expect("the folder is writable");
+        Self { folder, file }
+    }
+
+    fn load(&self, variables: &[(&str, &str)]) -> Result<(Config, Source), ConfigError> {
+        load_with(Some(&self.file), &vars(variables))
+    }
+
+    /// The error's words, with the temporary folder's name taken out.
+    fn refusal(&self, variables: &[(&str, &str)]) -> String {
+        let error = self
+            .load(variables)
+            .expect_err("the configuration is wrong");
+        let folder = format!("{}/", self.folder.path().display());
+        error.to_string().replace(&folder, "")
+    }
+}
+
+fn vars(variables: &[(&str, &str)]) -> Variables {
+    let pairs = variables.iter();
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+        .collect()
+}
+
+#[test]
+fn the_defaults_are_a_configuration_of_their_own() {
+    let text = toml::to_string(&Config::default()).expect("the defaults as TOML");
+    let (config, source) = Fixture::new(&text).load(&[]).expect("the defaults hold");
+    assert_eq!(config.differences(), []);
+    assert_eq!(source.variables, Vec::<String>::new());
+    let (config, source) = load_with(None, &Variables::new()).expect("nothing is needed");
+    assert_eq!(config.differences(), []);
+    assert_eq!(source.to_string(), "defaults");
+}
+
+#[test]
+fn a_variable_wins_over_the_file_and_the_file_over_the_default() {
+    let fixture =
+        Fixture::new("[crawler]\nhosts = 7\nlease_urls = 9\n[network]\nallow = [\"10.0.0.0/8\"]\n");
+    let (config, source) = fixture
+        .load(&[
+            ("TUSOU_CRAWLER_HOSTS", " 1_000 "),
+            ("TUSOU_NETWORK_ALLOW", "127.0.0.0/8, ::1/128"),
+            ("TUSOU_MODELS_PACKS", "/packs/one"),
+            ("TUSOU_LOG_FORMAT", "json"),
+            ("TUSOU_CORPORA", "/somewhere"),
+            ("TUSOU_CONFIG", "/ignored/here"),
+            ("HOME", "/root"),
+        ])
+        .expect("a good configuration");
+    assert_eq!(config.crawler.hosts, 1000);
+    assert_eq!(config.crawler.lease_urls, 9);
+    let allow = config.network.allow.iter().map(ToString::to_string);
+    assert_eq!(allow.collect::<Vec<_>>(), ["127.0.0.0/8", "::1/128"]);
+    assert_eq!(config.models.packs, [Path::new("/packs/one")]);
+    assert_eq!(source.ignored, ["TUSOU_CORPORA"]);
+    assert_eq!(
+        source.variables,
+        [
+            "TUSOU_CRAWLER_HOSTS",
+            "TUSOU_LOG_FORMAT",
+            "TUSOU_MODELS_PACKS",
+            "TUSOU_NETWORK_ALLOW"
+        ]
+    );
+}
+
+#[test]
+fn a_secret_is_read_from_a_file_without_its_line_end() {
+    let fixture = Fixture::new("");
+    let secret = fixture.folder.path().join("secret");
+    std::fs::write(&secret, "postgres://tusou:sesame@db:5432/tusou\r\n").expect("writable");
+    let path = secret.to_str().expect("a plain path");
+    let (config, source) = fixture
+        .load(&[("TUSOU_DATABASE_URL_FILE", path)])
+        .expect("a good configuration");
+    assert_eq!(config.database.url, "postgres://tusou:sesame@db:5432/tusou");
+    assert_eq!(source.variables, ["TUSOU_DATABASE_URL_FILE"]);
+}
+
+#[test]
+fn what_is_shown_holds_no_secret() {
+    let fixture = Fixture::new(
+        r#"
+[database]
+url = "postgres://tusou:sesame1@db:5432/tusou?sslpassword=sesame2"
+[amqp]
+url = "amqp://tusou:sesame3@mq:5672/%2f"
+[rabbitmq]
+api_url = "http://tusou:sesame4@mq:15672"
+[elasticsearch]
+username = "elastic"
+password = "sesame5"
+api_key = "sesame6"
+"#,
+    );
+    let (config, _) = fixture.load(&[]).expect("a good configuration");
+    let shown = config.differences();
+    let text = format!("{shown:?} {config:?} {:?}", config.redacted());
+    assert!(!text.contains("sesame"), "{text}");
+    let shown: Vec<String> = shown
+        .into_iter()
+        .map(|(key, value)| format!("{key} = {value}"))
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    amqp.url = "amqp://tusou:***@mq:5672/%2f"
+    database.url = "postgres://tusou:***@db:5432/tusou?***"
+    elasticsearch.api_key = "***"
+    elasticsearch.password = "***"
+    elasticsearch.username = "elastic"
+    rabbitmq.api_url = "http://tusou:***@mq:15672/"
+    "#);
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_key_value_place_and_remedy() {
+    let fixture = Fixture::new(
+        r#"
+[crawler]
+host = 3
+hosts = 0
+agent = "tusou bot/1.0"
+listen = "9181"
+max_atempts = 2
+contact = "nobody"
+fetch_timeout_ms = 5000
+
+[encoder]
+batch = 128
+decode_threads = -1
+
+[indexer]
+prefetch = "many"
+
+[elasticsearch]
+alias = "My-Images"
+url = "localhost:9200"
+username = "elastic"
+
+[network]
+allow = ["127.0.0.0/8", "localhost"]
+
+[blobs]
+url = "s3://bucket/path"
+
+[log]
+level = "info,=loud="
+format = "xml"
+
+[serach]
+listen = "127.0.0.1:1"
+
+[models]
+packs = []
+"#,
+    );
+    let told = fixture.refusal(&[
+        ("TUSOU_AMQP_MAX_ATTEMPTS", "0"),
+        ("TUSOU_DATABASE_MAX_CONNECTIONS", "lots"),
+        ("TUSOU_SEARCH_TIMEOUT_MS", "100000000"),
+    ]);
+    insta::assert_snapshot!(told, @r#"
+    the configuration cannot be used
+      amqp.max_attempts = 0: is out of range; give 1 to 1000000 (variable TUSOU_AMQP_MAX_ATTEMPTS)
+      blobs.url = "s3://bucket/path": is no file URL; give one like file:///var/lib/tusou/blobs (tusou.toml line 27)
+      crawler.agent = "tusou bot/1.0": is no product token (RFC 9309: letters, `-` and `_`); give one like tusoubot (tusou.toml line 5)
+      crawler.contact = "nobody": is neither a URL nor a mail address; give one like https://example.org/bot (tusou.toml line 8)
+      crawler.fetch_timeout_ms = 5000: the whole is shorter than its part; give at least the value of crawler.connect_timeout_ms (tusou.toml line 9)
+      crawler.host: there is no such key; did you mean `crawler.hosts`? (tusou.toml line 3)
+      crawler.hosts = 0: is out of range; give 1 to 1000000 (tusou.toml line 4)
+      crawler.listen = "9181": invalid socket address syntax; give one like "127.0.0.1:9181" (tusou.toml line 6)
+      crawler.max_atempts: there is no such key; did you mean `crawler.max_attempts`? (tusou.toml line 7)
+      database.max_connections = "lots": is no whole number; give one like 16 (variable TUSOU_DATABASE_MAX_CONNECTIONS)
+      elasticsearch.alias = "My-Images": holds 'M', which Elasticsearch refuses in names; give one like my-image-embeddings (tusou.toml line 19)
+      elasticsearch.password: is empty; give the password of the user in elasticsearch.username (the default)
+      elasticsearch.url = "localhost:9200": is no http or https URL; give one like http://host:port (tusou.toml line 20)
+      encoder.decode_threads = -1: is out of range; give one like 0 (tusou.toml line 13)
+      encoder.prefetch = 64: no batch would ever fill; give at least the value of encoder.batch (the default)
+      indexer.prefetch = "many": is no whole number; give one like 1000 (tusou.toml line 16)
+      log.format = "xml": unknown variant `xml`, expected `text` or `json`; give one like "text" (tusou.toml line 31)
+      log.level = "info,=loud=": invalid filter directive; give `info` or `info,tusou_crawler=debug` (tusou.toml line 30)
+      models.packs = []: names no model pack; give the folder of one (tusou.toml line 37)
+      network.allow = ["127.0.0.0/8", "localhost"]: at [1]: invalid IP address syntax; give one like ["127.0.0.0/8"] (tusou.toml line 24)
+      search.timeout_ms = 100000000: is out of range; give 1 to 86400000 (variable TUSOU_SEARCH_TIMEOUT_MS)
+      serach: there is no such section; did you mean `search`? (tusou.toml line 33)
+    "#);
+}
+
+#[test]
+fn no_message_shows_a_secret() {
+    let fixture = Fixture::new(
+        r#"
+[database]
+url = "mysql://root:sesame@db/x"
+[amqp]
+url = "sesame"
+[rabbitmq]
+api_url = ["sesame"]
+[elasticsearch]
+password = 12345678
+api_key = { id = "a", key = "sesame" }
+url = "ftp://elastic:sesame@es:9200"
+"#,
+    );
+    let told = fixture.refusal(&[]);
+    assert!(
+        !told.contains("sesame") && !told.contains("12345678"),
+        "{told}"
+    );
+    insta::assert_snapshot!(told, @r#"
+    the configuration cannot be used
+      amqp.url: is no URL; give one like amqp://host:port (tusou.toml line 5)
+      database.url: is no postgres or postgresql URL; give one like postgres://host:port (tusou.toml line 3)
+      elasticsearch.api_key: is no text in quotes (tusou.toml line 10)
+      elasticsearch.password: is no text in quotes (tusou.toml line 9)
+      elasticsearch.url: is no http or https URL; give one like http://host:port (tusou.toml line 11)
+      elasticsearch.url: holds a password; set elasticsearch.username and elasticsearch.password (tusou.toml line 11)
+      rabbitmq.api_url: is no text in quotes (tusou.toml line 7)
+    "#);
+}
+
+#[test]
+fn two_sources_for_one_key_and_a_missing_secret_are_told() {
+    let fixture = Fixture::new("");
+    let told = fixture.refusal(&[
+        ("TUSOU_AMQP_URL", "amqp://one"),
+        ("TUSOU_AMQP_URL_FILE", "/run/secrets/amqp"),
+        ("TUSOU_DATABASE_URL_FILE", "/nonexistent/secret"),
+    ]);
+    insta::assert_snapshot!(told, @r#"
+    the configuration cannot be used
+      amqp.url: both TUSOU_AMQP_URL and TUSOU_AMQP_URL_FILE set it; keep one (variable TUSOU_AMQP_URL_FILE)
+      database.url: cannot be read: No such file or directory (os error 2) (file /nonexistent/secret, named by variable TUSOU_DATABASE_URL_FILE)
+    "#);
+}
+
+#[test]
+fn broken_toml_is_told_by_line_without_showing_it() {
+    let told = Fixture::new("[elasticsearch]\npassword = \"sesame\nurl = 3\n").refusal(&[]);
+    assert!(!told.contains("sesame"), "{told}");
+    insta::assert_snapshot!(told, @r#"tusou.toml line 2 is no TOML: invalid basic string, expected `"`"#);
+    let told = Fixture::new("crawler = 3\n[crawler]\nhosts = 1\n").refusal(&[]);
+    insta::assert_snapshot!(told, @"tusou.toml line 2 is no TOML: duplicate key");
+    let told = Fixture::new("crawler = 3\n").refusal(&[]);
+    insta::assert_snapshot!(told, @r#"
+    the configuration cannot be used
+      crawler: this is a section; write [crawler] and its keys below it (tusou.toml line 1)
+    "#);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = load_with(
+        Some(Path::new("/nonexistent/tusou.toml")),
+        &Variables::new(),
+    );
+    let error = error.expect_err("there is no such file");
+    insta::assert_snapshot!(error.to_string(), @"cannot read the configuration /nonexistent/tusou.toml; name another with --config or TUSOU_CONFIG");
+}
