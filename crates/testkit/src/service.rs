@@ -1,0 +1,268 @@
+//! The real services as processes.
+
+use std::fs::{File, OpenOptions};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tusou_platform::Config;
+
+use crate::{World, free_port, wait_for};
+
+/// A service loads its models before it is ready.
+const READY_LIMIT: Duration = Duration::from_secs(90);
+/// A service ends within 30 s of SIGTERM; beyond that the test fails.
+const END_LIMIT: Duration = Duration::from_secs(40);
+/// Lines of the log that a failure shows.
+const LOG_LINES: usize = 60;
+
+/// A running service. It is killed when dropped; a test that fails shows the end of its log.
+#[derive(Debug)]
+pub struct Service {
+    name: String,
+    listen: SocketAddr,
+    config_file: PathBuf,
+    log_file: PathBuf,
+    child: Child,
+    client: reqwest::Client,
+}
+
+impl Service {
+    /// Starts a binary of the workspace with the world's configuration as it stands now, and waits
+    /// until it is ready. A second one of the same name gets a port of its own.
+    pub async fn spawn(world: &World, name: &str) -> Self {
+        let mut service = Self::spawn_unready(world, name).await;
+        service.wait_ready().await;
+        service
+    }
+
+    /// Starts a binary and does not wait: for tests where what it needs is away.
+    pub async fn spawn_unready(world: &World, name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut config = world.config.clone();
+        let listen = listen_of(&mut config, name);
+        if world.is_taken(*listen) {
+            listen.set_port(free_port());
+        }
+        let listen = *listen;
+        world.take(listen);
+        let file = |ending: &str| world.folder().join(format!("{name}-{number}.{ending}"));
+        let (config_file, log_file) = (file("toml"), file("log"));
+        let text = toml::to_string(&config).expect("a configuration is TOML");
+        std::fs::write(&config_file, text).expect("the world's folder can be written");
+        let child = start(name, &config_file, &log_file);
+        Self {
+            name: name.to_owned(),
+            listen,
+            config_file,
+            log_file,
+            child,
+            client: reqwest::Client::builder()
+                .no_proxy()
+                .timeout(Duration::from_secs(10))
+                .build()
+                .expect("a plain client can be made"),
+        }
+    }
+
+    /// Where it serves metrics and health, and search its API: `http://127.0.0.1:port` + `path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.listen)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until `/healthz/ready` says so; panics when it ends instead.
+    pub async fn wait_ready(&mut self) {
+        let what = format!("{} to be ready", self.name);
+        let (url, client) = (self.url("/healthz/ready"), self.client.clone());
+        let child = &mut self.child;
+        wait_for(READY_LIMIT, &what, async || {
+            if let Some(status) = child.try_wait().expect("the child is ours") {
+                panic!("it ended with {status} before it was ready");
+            }
+            let answer = client.get(&url).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+    }
+
+    /// Whether `/healthz/ready` says so now.
+    pub async fn is_ready(&self) -> bool {
+        let answer = self.client.get(self.url("/healthz/ready")).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// The sum of a metric over all its labels, 0 where it is not there.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let answer = self.client.get(self.url("/metrics")).send().await;
+        let text = answer
+            .expect("a running service serves its metrics")
+            .text()
+            .await
+            .expect("metrics are text");
+        let named = |line: &&str| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with([' ', '{']))
+        };
+        text.lines()
+            .filter(named)
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// SIGKILL: ends it as a crash does.
+    pub async fn kill(&mut self) {
+        self.child.kill().expect("the child is ours");
+        self.child.wait().expect("a killed child ends");
+    }
+
+    /// SIGTERM: its status and how long it took. Panics when it does not end.
+    pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
+        let start = Instant::now();
+        self.signal(Signal::TERM);
+        let what = format!("{} to end after SIGTERM", self.name);
+        let child = &mut self.child;
+        let status = wait_for(END_LIMIT, &what, async || {
+            child.try_wait().expect("the child is ours")
+        })
+        .await;
+        (status, start.elapsed())
+    }
+
+    /// SIGSTOP: it hangs, and holds what it has.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT: goes on after [`Service::pause`].
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Starts it again after [`Service::kill`] or [`Service::terminate`], with the same
+    /// configuration and log, and waits until it is ready.
+    pub async fn restart(&mut self) {
+        if self.is_running() {
+            self.kill().await;
+        }
+        self.child = start(&self.name, &self.config_file, &self.log_file);
+        self.wait_ready().await;
+    }
+
+    /// Whether its process runs.
+    pub fn is_running(&mut self) -> bool {
+        let status = self.child.try_wait().expect("the child is ours");
+        status.is_none()
+    }
+
+    /// Its resident memory now, bytes.
+    pub fn rss_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory that it had, bytes.
+    pub fn peak_rss_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// Its whole log so far.
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(&self.log_file).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn memory(&self, key: &str) -> u64 {
+        let file = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(file).expect("a running process has a status");
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        line.and_then(|line| line.trim().strip_suffix(" kB"))
+            .and_then(|kib| kib.parse::<u64>().ok())
+            .map(|kib| kib * 1024)
+            .expect("a living process has memory")
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a child has a process id"), signal).expect("the child is ours");
+    }
+}
+
+impl Drop for Service {
+    #[expect(clippy::print_stderr, reason = "a failed test shows the log")]
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let shown = &lines[lines.len().saturating_sub(LOG_LINES)..];
+            eprintln!(
+                "── the last {} of {} lines of {}'s log ──",
+                shown.len(),
+                lines.len(),
+                self.name
+            );
+            for line in shown {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
+fn listen_of<'a>(config: &'a mut Config, name: &str) -> &'a mut SocketAddr {
+    match name {
+        "tusou-crawler" => &mut config.crawler.listen,
+        "tusou-encoder" => &mut config.encoder.listen,
+        "tusou-indexer" => &mut config.indexer.listen,
+        "tusou-search" => &mut config.search.listen,
+        other => panic!("`{other}` is no service"),
+    }
+}
+
+fn start(name: &str, config: &Path, log: &Path) -> Child {
+    let log: File = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .expect("the world's folder can be written");
+    let mut command = Command::new(binary(name));
+    command
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a file can be shared"))
+        .stderr(log);
+    // Those of the test's environment would override the world's file.
+    for (key, _) in std::env::vars_os() {
+        if key.to_string_lossy().starts_with("TUSOU_") {
+            command.env_remove(key);
+        }
+    }
+    match command.spawn() {
+        Ok(child) => child,
+        Err(error) => panic!("{name} cannot start: {error}"),
+    }
+}
+
+/// The path of a binary of the workspace, built with the same profile as the running test.
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let profile = test.parent().and_then(Path::parent);
+    let path = profile
+        .expect("tests lie in target/PROFILE/deps")
+        .join(name);
+    assert!(
+        path.is_file(),
+        "{} is not there: run `make test`, or build it first with `cargo build --release --workspace`",
+        path.display()
+    );
+    path
+}

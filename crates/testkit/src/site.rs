@@ -1,0 +1,266 @@
+//! A web site of the test's own: what it serves is put there by path, and it records who asked.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request as AxumRequest, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use futures::stream;
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
+
+/// A running site. It ends when dropped.
+#[derive(Debug)]
+pub struct Site {
+    address: SocketAddr,
+    shelf: Arc<Mutex<Shelf>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    replies: HashMap<String, Vec<Reply>>,
+    requests: Vec<Request>,
+}
+
+/// A request that the site got.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method: `GET`.
+    pub method: String,
+    /// Path and query as they were sent.
+    pub path: String,
+    /// When it came.
+    pub at: Instant,
+    /// Its headers.
+    pub headers: HeaderMap,
+}
+
+/// What the site answers.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Content,
+    delay: Duration,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    Whole(Vec<u8>),
+    Endless,
+    BrokenOff(Vec<u8>),
+    Never,
+}
+
+impl Reply {
+    /// 200 with a body.
+    pub fn bytes(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self::of(StatusCode::OK, Content::Whole(body.into())).header("content-type", content_type)
+    }
+
+    /// 200 with a page.
+    pub fn html(body: impl Into<String>) -> Self {
+        Self::bytes("text/html; charset=utf-8", body.into())
+    }
+
+    /// A status without a body.
+    pub fn status(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).expect("a status has three digits");
+        Self::of(status, Content::Whole(Vec::new()))
+    }
+
+    /// 302 to an address, absolute or relative.
+    pub fn redirect(location: &str) -> Self {
+        Self::status(302).header("location", location)
+    }
+
+    /// 200 with a body that never ends.
+    pub fn endless(content_type: &str) -> Self {
+        Self::of(StatusCode::OK, Content::Endless).header("content-type", content_type)
+    }
+
+    /// 200 that promises more bytes than come: the connection breaks off after these.
+    pub fn broken_off(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let body = body.into();
+        let promised = (body.len() + 1_000).to_string();
+        Self::of(StatusCode::OK, Content::BrokenOff(body))
+            .header("content-type", content_type)
+            .header("content-length", &promised)
+    }
+
+    /// Takes the request and never answers.
+    pub fn silence() -> Self {
+        Self::of(StatusCode::OK, Content::Never)
+    }
+
+    /// With a header more.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().expect("the test's header name is valid");
+        let value = HeaderValue::from_str(value).expect("the test's header value is valid");
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Only after a wait.
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    fn of(status: StatusCode, body: Content) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body,
+            delay: Duration::ZERO,
+        }
+    }
+}
+
+impl Site {
+    /// Serves on a free port of 127.0.0.1. Every path is 404 until something is put there.
+    pub async fn start() -> Self {
+        Self::start_on(Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// Serves on a free port of another loopback address, which is another host: 127.0.0.2.
+    pub async fn start_on(address: IpAddr) -> Self {
+        let listener = TcpListener::bind((address, 0))
+            .await
+            .expect("a loopback port is free");
+        let address = listener
+            .local_addr()
+            .expect("a bound listener has an address");
+        let shelf = Arc::new(Mutex::new(Shelf::default()));
+        let routes = axum::Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&shelf));
+        let task = tokio::spawn(async move {
+            axum::serve(listener, routes)
+                .await
+                .expect("a server without an end does not end");
+        });
+        Self {
+            address,
+            shelf,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+
+    /// The address of a path, which begins with `/`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers a path, query included, so from now on.
+    pub fn put(&self, path: &str, reply: Reply) {
+        self.put_each(path, vec![reply]);
+    }
+
+    /// Answers a path by each reply in turn; the last one stays.
+    pub fn put_each(&self, path: &str, replies: Vec<Reply>) {
+        assert!(!replies.is_empty(), "{path} needs a reply");
+        self.shelf().replies.insert(path.to_owned(), replies);
+    }
+
+    /// A page.
+    pub fn html(&self, path: &str, body: impl Into<String>) {
+        self.put(path, Reply::html(body));
+    }
+
+    /// A PNG.
+    pub fn png(&self, path: &str, body: impl Into<Vec<u8>>) {
+        self.put(path, Reply::bytes("image/png", body));
+    }
+
+    /// A JPEG.
+    pub fn jpeg(&self, path: &str, body: impl Into<Vec<u8>>) {
+        self.put(path, Reply::bytes("image/jpeg", body));
+    }
+
+    /// The site's robots.txt.
+    pub fn robots(&self, body: &str) {
+        self.put("/robots.txt", Reply::bytes("text/plain", body));
+    }
+
+    /// A path is 404 again.
+    pub fn remove(&self, path: &str) {
+        self.shelf().replies.remove(path);
+    }
+
+    /// Every request so far, in order.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shelf().requests.clone()
+    }
+
+    /// How often a path was asked for.
+    pub fn hits(&self, path: &str) -> usize {
+        let shelf = self.shelf();
+        shelf
+            .requests
+            .iter()
+            .filter(|request| request.path == path)
+            .count()
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().expect("no holder of this lock panics")
+    }
+}
+
+async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: AxumRequest) -> Response {
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_owned();
+    let reply = {
+        let mut shelf = shelf.lock().expect("no holder of this lock panics");
+        shelf.requests.push(Request {
+            method: request.method().to_string(),
+            path: path.clone(),
+            at: Instant::now(),
+            headers: request.headers().clone(),
+        });
+        match shelf.replies.get_mut(&path) {
+            Some(replies) if replies.len() > 1 => replies.remove(0),
+            Some(replies) => replies[0].clone(),
+            None => Reply::status(404),
+        }
+    };
+    tokio::time::sleep(reply.delay).await;
+    let body = match reply.body {
+        Content::Whole(bytes) => Body::from(bytes),
+        Content::Endless => {
+            let chunk = vec![b' '; 16 << 10];
+            Body::from_stream(stream::repeat_with(move || {
+                Ok::<_, std::io::Error>(chunk.clone())
+            }))
+        }
+        Content::BrokenOff(bytes) => {
+            let end = std::io::Error::other("broken off, as the test wants it");
+            Body::from_stream(stream::iter([Ok(bytes), Err(end)]))
+        }
+        Content::Never => std::future::pending().await,
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = reply.status;
+    for (name, value) in reply.headers {
+        if name == header::SET_COOKIE {
+            response.headers_mut().append(name, value);
+        } else {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
