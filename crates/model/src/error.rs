@@ -1,0 +1,94 @@
+//! What can go wrong with a model.
+
+use std::path::PathBuf;
+
+use tusou_contract::{Disposition, Verdict};
+
+/// A model that cannot be loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file of the pack cannot be read.
+    #[error("{path} cannot be read: build or fetch the model pack again")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A file of the pack is not what it should be.
+    #[error("{path}: {reason}; build or fetch the model pack again")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// ONNX Runtime is not there or does not fit.
+    #[error(
+        "ONNX Runtime cannot be loaded from {path}: {reason}; set models.runtime to a libonnxruntime.so of version 1.24 or newer"
+    )]
+    Runtime {
+        /// The library.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A device is demanded that this build cannot use.
+    #[error(
+        "device `cuda` is demanded, and this build runs models on the CPU only: set the device to `cpu` or `auto`"
+    )]
+    NoCuda,
+    /// ONNX Runtime refused the model file.
+    #[error("{path} cannot be loaded as a model")]
+    Load {
+        /// The ONNX file.
+        path: PathBuf,
+        /// The runtime's words.
+        #[source]
+        cause: ort::Error,
+    },
+    /// The tokenizer cannot be loaded or refused a text.
+    #[error("the tokenizer {path} failed")]
+    Tokenizer {
+        /// The tokenizer's file.
+        path: PathBuf,
+        /// Its words.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A run failed.
+    #[error("model {model} failed")]
+    Run {
+        /// The pack's name.
+        model: String,
+        /// The runtime's words.
+        #[source]
+        cause: ort::Error,
+    },
+    /// A run gave something that is not a unit vector for each input.
+    #[error("model {model} gave {what}")]
+    BadOutput {
+        /// The pack's name.
+        model: String,
+        /// What it gave.
+        what: String,
+    },
+}
+
+impl Verdict for ModelError {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Run { .. } | Self::BadOutput { .. } => Disposition::DeadLetter,
+            _ => Disposition::Fatal,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Run { .. } | Self::Tokenizer { .. } => "model_failed",
+            Self::BadOutput { .. } => "bad_embedding",
+            _ => "model_unusable",
+        }
+    }
+}

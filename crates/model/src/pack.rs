@@ -1,0 +1,304 @@
+//! A model pack: a folder with an ONNX file for each tower, a tokenizer, and a manifest.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+use tusou_contract::mapping::ModelField;
+
+use crate::{ModelError, Preprocess};
+
+const MANIFEST: &str = "pack.json";
+const FORMAT: u32 = 1;
+
+/// What `pack.json` says of a pack. Keys that are not here (sources, description, …) are for people.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Manifest {
+    /// The layout's version; this build knows 1.
+    pub format: u32,
+    /// The pack's name: `lite`.
+    pub name: String,
+    /// The licence of the weights, as SPDX names it.
+    pub licence: String,
+    /// Numbers in a vector.
+    pub dimension: usize,
+    /// The picture tower.
+    pub visual: Visual,
+    /// The text tower, where there is one.
+    pub textual: Option<Textual>,
+    /// Every file but the manifest, with its SHA-256 in hex.
+    pub files: BTreeMap<String, String>,
+}
+
+/// The picture tower: f32 `[batch, 3, size, size]` to f32 `[batch, dimension]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Visual {
+    /// The ONNX file.
+    pub model: String,
+    /// The preprocessing, as open_clip describes it.
+    pub preprocess: String,
+    /// The input's name.
+    pub input: String,
+    /// The output's name.
+    pub output: String,
+}
+
+/// The text tower: i64 `[batch, tokens]`, twice, to f32 `[batch, dimension]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Textual {
+    /// The ONNX file.
+    pub model: String,
+    /// The tokenizer's file, as the `tokenizers` library has it.
+    pub tokenizer: String,
+    /// The name of the tokens' input.
+    pub input_ids: String,
+    /// The name of the mask's input: 1 for a token, 0 for padding.
+    pub attention_mask: String,
+    /// The output's name.
+    pub output: String,
+    /// Longer texts are cut.
+    pub max_tokens: usize,
+}
+
+/// A pack on disk whose files are all there and unchanged.
+#[derive(Debug, Clone)]
+pub struct Pack {
+    folder: PathBuf,
+    manifest: Manifest,
+    digest: String,
+    preprocess: Preprocess,
+}
+
+impl Pack {
+    /// Opens a pack and checks every file against the manifest.
+    ///
+    /// # Errors
+    /// [`ModelError::Read`] and [`ModelError::Invalid`], which name the file.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, ModelError> {
+        let folder = folder.into();
+        let path = folder.join(MANIFEST);
+        let manifest: Manifest = read_json(&path)?;
+        let invalid = |reason| ModelError::Invalid {
+            path: path.clone(),
+            reason,
+        };
+        if manifest.format != FORMAT {
+            return Err(invalid(format!(
+                "format {} is not {FORMAT}, which this build reads",
+                manifest.format
+            )));
+        }
+        if manifest.dimension == 0
+            || manifest
+                .textual
+                .as_ref()
+                .is_some_and(|text| text.max_tokens < 3)
+        {
+            return Err(invalid("dimension and max_tokens must be positive".into()));
+        }
+        for name in manifest.named_files() {
+            if !manifest.files.contains_key(name) {
+                return Err(invalid(format!(
+                    "`{name}` is used, but has no checksum under `files`"
+                )));
+            }
+        }
+        let mut lines = Sha256::new();
+        for (name, expected) in &manifest.files {
+            if name
+                .split('/')
+                .any(|part| part.is_empty() || part == "." || part == "..")
+            {
+                return Err(invalid(format!("`{name}` is not a path inside the pack")));
+            }
+            check_file(&folder.join(name), expected)?;
+            lines.update(format!("{name} {expected}\n"));
+        }
+        let path = folder.join(&manifest.visual.preprocess);
+        let preprocess: Preprocess = read_json(&path)?;
+        preprocess
+            .check()
+            .map_err(|reason| ModelError::Invalid { path, reason })?;
+        Ok(Self {
+            folder,
+            manifest,
+            digest: hex::encode(lines.finalize()),
+            preprocess,
+        })
+    }
+
+    /// What the manifest says.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The pack's name.
+    pub fn name(&self) -> &str {
+        &self.manifest.name
+    }
+
+    /// Numbers in a vector.
+    pub fn dimension(&self) -> usize {
+        self.manifest.dimension
+    }
+
+    /// The pack's identity: the SHA-256, in hex, of a line `name sha256` for each file, sorted by
+    /// name. An index made with another digest is refused, even of the same dimension.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// How pictures become tensors.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
+    }
+
+    /// The document's field that this pack fills.
+    pub fn field(&self, field: &str) -> ModelField {
+        ModelField {
+            field: field.to_owned(),
+            model: self.name().to_owned(),
+            digest: self.digest.clone(),
+            dimension: self.dimension(),
+        }
+    }
+
+    /// Where a file of the pack lies.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The pack's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Manifest {
+    fn named_files(&self) -> impl Iterator<Item = &str> {
+        let visual = [&self.visual.model, &self.visual.preprocess];
+        let textual = self
+            .textual
+            .iter()
+            .flat_map(|text| [&text.model, &text.tokenizer]);
+        visual.into_iter().chain(textual).map(String::as_str)
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
+    let text = std::fs::read(path).map_err(|cause| ModelError::Read {
+        path: path.into(),
+        cause,
+    })?;
+    serde_json::from_slice(&text).map_err(|cause| ModelError::Invalid {
+        path: path.into(),
+        reason: cause.to_string(),
+    })
+}
+
+fn check_file(path: &Path, expected: &str) -> Result<(), ModelError> {
+    let unread = |cause| ModelError::Read {
+        path: path.into(),
+        cause,
+    };
+    let mut file = File::open(path).map_err(unread)?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer).map_err(unread)? {
+            0 => break,
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+    let found = hex::encode(hasher.finalize());
+    if found == expected {
+        return Ok(());
+    }
+    let reason = format!("its SHA-256 is {found}, and the manifest says {expected}");
+    Err(ModelError::Invalid {
+        path: path.into(),
+        reason,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A pack of two files, whose model is not one: enough for everything that is read here.
+    fn write_pack(folder: &Path) -> serde_json::Value {
+        let preprocess = r#"{"size":224,"mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5],"interpolation":"bicubic","resize_mode":"shortest"}"#;
+        fs::write(folder.join("model.onnx"), b"weights").expect("a temporary file is written");
+        fs::write(folder.join("preprocess.json"), preprocess).expect("a temporary file is written");
+        let sha256 = |bytes: &[u8]| hex::encode(Sha256::digest(bytes));
+        serde_json::json!({
+            "format": 1, "name": "tiny", "licence": "CC0-1.0", "dimension": 4,
+            "visual": {"model": "model.onnx", "preprocess": "preprocess.json", "input": "i", "output": "o"},
+            "files": {"preprocess.json": sha256(preprocess.as_bytes()), "model.onnx": sha256(b"weights")},
+        })
+    }
+
+    fn open(folder: &Path, manifest: &serde_json::Value) -> Result<Pack, ModelError> {
+        fs::write(folder.join(MANIFEST), manifest.to_string())
+            .expect("a temporary file is written");
+        Pack::open(folder)
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_sorted_lines() {
+        let folder = tempfile::tempdir().expect("a temporary folder is made");
+        let manifest = write_pack(folder.path());
+        let pack = open(folder.path(), &manifest).expect("the pack is whole");
+        let line = |name: &str| {
+            format!(
+                "{name} {}\n",
+                manifest["files"][name].as_str().expect("a checksum")
+            )
+        };
+        let lines = line("model.onnx") + &line("preprocess.json");
+        assert_eq!(pack.digest(), hex::encode(Sha256::digest(lines)));
+        assert_eq!(pack.field("image_embedding").dimension, 4);
+    }
+
+    #[test]
+    fn a_changed_file_is_named() {
+        let folder = tempfile::tempdir().expect("a temporary folder is made");
+        let manifest = write_pack(folder.path());
+        fs::write(folder.path().join("model.onnx"), b"other").expect("a temporary file is written");
+        let error = open(folder.path(), &manifest).expect_err("the checksum differs");
+        assert!(error.to_string().contains("model.onnx"), "{error}");
+    }
+
+    #[test]
+    fn bad_manifests_are_refused_with_the_reason() {
+        let folder = tempfile::tempdir().expect("a temporary folder is made");
+        let good = write_pack(folder.path());
+        let cases = [
+            ("/format", serde_json::json!(2), "format 2"),
+            ("/dimension", serde_json::json!(0), "positive"),
+            ("/files", serde_json::json!({}), "no checksum"),
+            (
+                "/files",
+                serde_json::json!({"../x": "", "model.onnx": "", "preprocess.json": ""}),
+                "inside the pack",
+            ),
+            ("/name", serde_json::json!(7), "expected a string"),
+        ];
+        for (key, value, expected) in cases {
+            let mut manifest = good.clone();
+            *manifest.pointer_mut(key).expect("the key is there") = value;
+            let error = open(folder.path(), &manifest).expect_err("it is refused");
+            assert!(
+                error.to_string().contains(expected),
+                "{error} should say {expected}"
+            );
+        }
+        let error = Pack::open(folder.path().join("absent")).expect_err("nothing is there");
+        assert!(error.to_string().contains("absent"), "{error}");
+    }
+}

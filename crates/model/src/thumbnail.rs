@@ -1,0 +1,65 @@
+//! Small JPEGs for result pages. They carry pixels only: no EXIF, no profile.
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, ImageEncoder as _, RgbImage};
+
+use crate::pixels::resize;
+
+/// The longer side of the thumbnails that the encoder stores, in pixels.
+pub const LONGER_SIDE: u32 = 320;
+const QUALITY: u8 = 80;
+
+/// The picture at a size whose longer side has at most `longer_side` pixels. It is never enlarged.
+pub fn reduced(image: &RgbImage, longer_side: u32) -> RgbImage {
+    let (width, height) = image.dimensions();
+    let longer = width.max(height);
+    if longer <= longer_side {
+        return image.clone();
+    }
+    let ratio = f64::from(longer_side) / f64::from(longer);
+    let fit = |side: u32| (f64::from(side) * ratio).round().max(1.0) as u32;
+    resize(image, fit(width), fit(height))
+}
+
+/// A small picture as a JPEG.
+///
+/// # Panics
+/// Where a side is longer than a JPEG's may be, 65,535 pixels.
+pub fn jpeg(small: &RgbImage) -> Vec<u8> {
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
+        .write_image(
+            small,
+            small.width(),
+            small.height(),
+            ExtendedColorType::Rgb8,
+        )
+        .expect("a small RGB picture can be written as JPEG to memory");
+    jpeg
+}
+
+#[cfg(test)]
+mod tests {
+    use image::ImageReader;
+
+    use super::*;
+
+    fn size_of(jpeg: &[u8]) -> (u32, u32) {
+        let reader = ImageReader::with_format(std::io::Cursor::new(jpeg), image::ImageFormat::Jpeg);
+        reader.into_dimensions().expect("it is a JPEG")
+    }
+
+    #[test]
+    fn the_longer_side_is_bounded_and_small_pictures_stay() {
+        let cases = [
+            ((640, 480), (320, 240)),
+            ((100, 900), (36, 320)),
+            ((20, 10), (20, 10)),
+            ((100_000, 1), (320, 1)),
+        ];
+        for ((width, height), expected) in cases {
+            let image = RgbImage::from_pixel(width, height, image::Rgb([9, 99, 199]));
+            assert_eq!(size_of(&jpeg(&reduced(&image, LONGER_SIDE))), expected);
+        }
+    }
+}

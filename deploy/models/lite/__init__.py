@@ -1,0 +1,1 @@
+"""Parts of the `lite` model pack's build. The way through them is `build_lite.py`."""
