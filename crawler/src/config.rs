@@ -1,0 +1,73 @@
+//! The crawler's settings, as types.
+
+use std::time::Duration;
+
+use tusou_platform::config::{Config, Network};
+use tusou_platform::door::Limits;
+
+use crate::error::CrawlError;
+
+/// What the crawler needs to know of the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// What robots.txt files call us.
+    pub(crate) agent: String,
+    /// The whole `User-Agent` header.
+    pub(crate) user_agent: String,
+    pub(crate) network: Network,
+    pub(crate) hosts: usize,
+    pub(crate) host_concurrency: usize,
+    pub(crate) host_delay: Duration,
+    pub(crate) max_crawl_delay: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) lease_urls: u32,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) page: Limits,
+    pub(crate) image: Limits,
+    pub(crate) max_image_pixels: u64,
+    pub(crate) max_redirects: u32,
+    pub(crate) max_attempts: u32,
+    pub(crate) retry_after: Duration,
+    pub(crate) outbox_limit: u32,
+    pub(crate) coalesce: time::Duration,
+}
+
+impl Settings {
+    /// # Errors
+    /// [`CrawlError::Config`] where the crawler would go beyond loopback without saying who it is.
+    pub(crate) fn new(config: &Config) -> Result<Self, CrawlError> {
+        let crawler = &config.crawler;
+        let version = env!("CARGO_PKG_VERSION");
+        let user_agent = match crawler.contact.as_str() {
+            "" => format!("{}/{version}", crawler.agent),
+            contact => format!("{}/{version} (+{contact})", crawler.agent),
+        };
+        let limits = |max_bytes| Limits {
+            max_bytes,
+            read_timeout: Duration::from_millis(crawler.read_timeout_ms),
+            total_timeout: Duration::from_millis(crawler.fetch_timeout_ms),
+        };
+        Ok(Self {
+            agent: crawler.agent.clone(),
+            user_agent,
+            network: config.network.clone(),
+            hosts: crawler.hosts,
+            host_concurrency: crawler.host_concurrency,
+            host_delay: Duration::from_millis(crawler.host_delay_ms),
+            max_crawl_delay: Duration::from_millis(crawler.max_crawl_delay_ms),
+            lease: Duration::from_secs(crawler.lease_seconds.into()),
+            lease_urls: crawler.lease_urls,
+            connect_timeout: Duration::from_millis(crawler.connect_timeout_ms),
+            page: limits(crawler.max_page_bytes),
+            image: limits(crawler.max_image_bytes),
+            max_image_pixels: crawler.max_image_pixels,
+            max_redirects: crawler.max_redirects,
+            max_attempts: crawler.max_attempts,
+            retry_after: Duration::from_millis(crawler.retry_after_ms),
+            outbox_limit: crawler.outbox_limit,
+            coalesce: time::Duration::milliseconds(
+                i64::try_from(crawler.coalesce_ms).unwrap_or(i64::MAX),
+            ),
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! Values of attributes: references, words, media types.
+
+/// The longest reference that is looked at, in bytes; a longer one is no address.
+pub(super) const MAX_REFERENCE: usize = 4_096;
+
+/// A reference that could be an address.
+pub(super) enum Reference<'a> {
+    Kept(&'a str),
+    Data,
+    /// Too long for an address.
+    Unparsable,
+    /// Empty, within the page, or of a scheme that leads to no page (`mailto:`).
+    Elsewhere,
+}
+
+impl<'a> Reference<'a> {
+    /// Judges a reference as it is written.
+    pub(super) fn of(text: &'a str) -> Self {
+        let text = text.trim_matches(|c: char| c <= ' ');
+        if text.is_empty() || text.starts_with('#') {
+            return Self::Elsewhere;
+        }
+        let is_scheme_end = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+        let scheme = match text.find(is_scheme_end) {
+            Some(end) if text[end..].starts_with(':') => &text[..end],
+            _ => "",
+        };
+        if scheme.eq_ignore_ascii_case("data") {
+            Self::Data
+        } else if !["", "http", "https"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+        {
+            Self::Elsewhere
+        } else if text.len() > MAX_REFERENCE {
+            Self::Unparsable
+        } else {
+            Self::Kept(text)
+        }
+    }
+}
+
+/// Whether a list of words holds one of `words`.
+pub(super) fn has_word(list: &str, words: &[&str]) -> bool {
+    list.split_ascii_whitespace()
+        .any(|word| words.iter().any(|wanted| word.eq_ignore_ascii_case(wanted)))
+}
+
+/// Whether a `source` of this type can be decoded.
+pub(super) fn can_decode(media_type: Option<&str>) -> bool {
+    const TYPES: [&str; 9] = [
+        "",
+        "image/jpeg",
+        "image/jpg",
+        "image/pjpeg",
+        "image/png",
+        "image/apng",
+        "image/webp",
+        "image/gif",
+        "image/bmp",
+    ];
+    let media_type = media_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    TYPES
+        .iter()
+        .any(|known| media_type.eq_ignore_ascii_case(known))
+}
+
+/// Whether a `source` for these media is for a screen with a light scheme, as most visitors' is.
+pub(super) fn suits(media: Option<&str>) -> bool {
+    let media: String = media.unwrap_or_default().split_ascii_whitespace().collect();
+    let media = media.to_ascii_lowercase();
+    !(media.starts_with("print") || media.contains("prefers-color-scheme:dark"))
+}
+
+/// The target of a `refresh`, as `5; url='next.html'`.
+pub(super) fn refresh(content: &str) -> Option<&str> {
+    let (_, target) = content.split_once([';', ','])?;
+    let target = target.trim_start();
+    let value = match target.get(..3) {
+        Some(word) if word.eq_ignore_ascii_case("url") => {
+            target[3..].trim_start().strip_prefix('=')?.trim_start()
+        }
+        _ => target,
+    };
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
+    quote.map_or(Some(value), |quote| value[1..].split(quote).next())
+}
+
+/// A language tag that looks like one.
+pub(super) fn language(tag: Option<&str>) -> Option<String> {
+    let tag = tag?.trim();
+    let is_tag = !tag.is_empty()
+        && tag.len() <= 35
+        && tag
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    is_tag.then(|| tag.to_owned())
+}

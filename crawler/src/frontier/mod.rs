@@ -1,0 +1,90 @@
+//! The frontier: known URLs with due times, in Postgres. All SQL of the crawler is here and in
+//! `tusou_ingest`.
+
+mod hosts;
+pub(crate) mod outbox;
+mod outcomes;
+mod urls;
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+pub(crate) use hosts::HostLease;
+pub(crate) use outcomes::Failure;
+pub(crate) use urls::{DueUrl, Kind};
+
+use crate::config::Settings;
+use crate::error::CrawlError;
+
+/// The crawler's view of the frontier. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Frontier {
+    pool: PgPool,
+    worker: String,
+    lease: Duration,
+    max_attempts: u32,
+    max_redirects: u32,
+    retry_after: Duration,
+    coalesce: time::Duration,
+}
+
+impl Frontier {
+    pub(crate) fn new(pool: PgPool, settings: &Settings) -> Self {
+        Self {
+            pool,
+            worker: format!("crawler-{}", std::process::id()),
+            lease: settings.lease,
+            max_attempts: settings.max_attempts,
+            max_redirects: settings.max_redirects,
+            retry_after: settings.retry_after,
+            coalesce: settings.coalesce,
+        }
+    }
+}
+
+/// Runs a block as a transaction until it commits, again where it met another one. The block is
+/// an async one of its own: `?` and `return` leave it, not the function around it. (A macro, since
+/// an async closure over borrowed arguments cannot yet be known to be `Send`.)
+macro_rules! transaction {
+    ($frontier:expr, |$tx:ident| $body:block) => {{
+        let mut tries = 0;
+        loop {
+            let attempt = async {
+                let mut transaction = $frontier.pool.begin().await?;
+                let value: Result<_, CrawlError> = {
+                    let $tx: &mut sqlx::PgConnection = &mut transaction;
+                    async { $body }.await
+                };
+                let value = value?;
+                transaction.commit().await?;
+                Ok::<_, CrawlError>(value)
+            };
+            match attempt.await {
+                Err(cause) if $crate::frontier::is_collision(&cause) && tries < 10 => {
+                    tries += 1;
+                    tracing::debug!(tries, %cause, "a transaction met another one");
+                    tokio::time::sleep(std::time::Duration::from_millis(10 << tries.min(5))).await;
+                }
+                outcome => break outcome,
+            }
+        }
+    }};
+}
+use transaction;
+
+/// A deadlock or a serialization failure: the same transaction will do when run again.
+fn is_collision(cause: &CrawlError) -> bool {
+    let CrawlError::Database(cause) = cause else {
+        return false;
+    };
+    let code = cause.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("40P01" | "40001"))
+}
+
+/// The wait before attempt `attempts + 1`, in whole and doubling from `first`, at most an hour.
+fn retry_wait(first: Duration, attempts: u32) -> Duration {
+    first
+        .saturating_mul(1 << attempts.saturating_sub(1).min(16))
+        .min(Duration::from_secs(3600))
+}

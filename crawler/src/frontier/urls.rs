@@ -1,0 +1,98 @@
+//! The best due URLs of a leased host.
+
+use super::hosts::{Stamp, stored_address};
+use super::{Frontier, HostLease};
+use crate::error::CrawlError;
+use tusou_ingest::Address;
+
+/// What a URL is expected to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// A page, to be read for links and pictures.
+    Page,
+    /// A picture.
+    Image,
+}
+
+impl Kind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Image => "image",
+        }
+    }
+}
+
+/// A URL to fetch now.
+#[derive(Debug, Clone)]
+pub(crate) struct DueUrl {
+    pub(crate) kind: Kind,
+    /// `page_id` or `image_url_id`.
+    pub(crate) id: i64,
+    pub(crate) address: Address,
+    /// Attempts made so far.
+    pub(crate) attempts: u32,
+    pub(crate) due_at: Stamp,
+}
+
+impl Frontier {
+    /// Up to `limit` due pages and as many due pictures of the host, without those that are being
+    /// fetched: the nearest pages and the oldest pictures first, one of each in turn.
+    pub(crate) async fn due_urls(
+        &self,
+        lease: &HostLease,
+        limit: u32,
+        in_flight: &[(Kind, i64)],
+    ) -> Result<Vec<DueUrl>, CrawlError> {
+        let busy = |kind| -> Vec<i64> {
+            in_flight
+                .iter()
+                .filter(|(k, _)| *k == kind)
+                .map(|(_, id)| *id)
+                .collect()
+        };
+        let pages: Vec<Row> = sqlx::query_as(
+            "SELECT page_id, url, attempts, due_at FROM pages
+             WHERE host_id = $1 AND state = 'due' AND due_at <= now() AND page_id <> ALL($2)
+             ORDER BY depth, page_id LIMIT $3",
+        )
+        .bind(lease.host_id)
+        .bind(busy(Kind::Page))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        let images: Vec<Row> = sqlx::query_as(
+            "SELECT image_url_id, url, attempts, due_at FROM image_urls
+             WHERE host_id = $1 AND state = 'due' AND due_at <= now() AND image_url_id <> ALL($2)
+             ORDER BY image_url_id LIMIT $3",
+        )
+        .bind(lease.host_id)
+        .bind(busy(Kind::Image))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        let (mut pages, mut images) = (pages.into_iter(), images.into_iter());
+        let mut due = Vec::new();
+        loop {
+            let pair = (pages.next(), images.next());
+            if pair.0.is_none() && pair.1.is_none() {
+                return Ok(due);
+            }
+            due.extend(pair.0.map(|row| due_url(Kind::Page, row)).transpose()?);
+            due.extend(pair.1.map(|row| due_url(Kind::Image, row)).transpose()?);
+        }
+    }
+}
+
+type Row = (i64, String, i32, Stamp);
+
+fn due_url(kind: Kind, (id, url, attempts, due_at): Row) -> Result<DueUrl, CrawlError> {
+    let attempts = u32::try_from(attempts).unwrap_or(0);
+    Ok(DueUrl {
+        kind,
+        id,
+        address: stored_address(&url)?,
+        attempts,
+        due_at,
+    })
+}

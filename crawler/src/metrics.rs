@@ -1,0 +1,44 @@
+//! Every metric of the crawler, named once.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+
+use crate::frontier::Kind;
+
+/// A URL's outcome: `done`, or the reason why it brought nothing.
+pub(crate) fn outcome(kind: Kind, outcome: &str) {
+    counter!("crawler_urls_total", "kind" => kind.as_str(), "outcome" => outcome.to_owned())
+        .increment(1);
+}
+
+/// One HTTP exchange.
+pub(crate) fn fetched(kind: Kind, took: Duration, bytes: usize) {
+    histogram!("crawler_fetch_seconds", "kind" => kind.as_str()).record(took);
+    counter!("crawler_fetched_bytes_total", "kind" => kind.as_str()).increment(bytes as u64);
+}
+
+/// An image whose bytes were new.
+pub(crate) fn stored() {
+    counter!("crawler_images_stored_total").increment(1);
+}
+
+/// Hosts that this process holds.
+pub(crate) fn hosts_leased(hosts: usize) {
+    gauge!("crawler_leased_hosts").set(hosts as f64);
+}
+
+/// Messages in the outbox, counted up to its limit.
+pub(crate) fn outbox(messages: u32) {
+    gauge!("crawler_outbox_messages").set(messages);
+}
+
+/// Whether fetching waits, and for what.
+pub(crate) fn waiting(reason: &'static str, waits: bool) {
+    gauge!("crawler_waiting", "reason" => reason).set(if waits { 1 } else { 0 });
+}
+
+/// Messages that the broker took from the relay.
+pub(crate) fn relayed(queue: &'static str, messages: u64) {
+    counter!("crawler_relayed_messages_total", "queue" => queue).increment(messages);
+}
