@@ -1,0 +1,19 @@
+//! The encoder: blobs in, embeddings out. It knows the broker, the blobs and the models, and no
+//! database.
+//!
+//! [`pipeline::run`] is the service's one loop. A picture's way is in `picture.rs`: read, decode and
+//! prepare (`prepare.rs`), run in a batch (`batcher.rs`), publish (`publish.rs`), settle.
+
+mod batcher;
+mod config;
+mod error;
+mod metrics;
+mod models;
+mod picture;
+pub mod pipeline;
+mod prepare;
+mod publish;
+mod session;
+
+pub use error::EncoderError;
+pub use pipeline::run;

@@ -1,0 +1,92 @@
+//! Every metric of the encoder, named once.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+const IMAGES: &str = "encoder_images_total";
+const INFLIGHT: &str = "encoder_inflight_images";
+const BATCH_SIZE: &str = "encoder_batch_size";
+const DECODE_SECONDS: &str = "encoder_decode_seconds";
+const MODEL_SECONDS: &str = "encoder_model_seconds";
+const PUBLISH_SECONDS: &str = "encoder_publish_seconds";
+const DECODE_MEMORY: &str = "encoder_decode_memory_bytes";
+const STUCK: &str = "encoder_stuck_decodes";
+const WAITS: &str = "encoder_waits_total";
+
+/// Says what each metric means, for whoever reads `/metrics`.
+pub(crate) fn describe() {
+    describe_counter!(IMAGES, "Pictures by outcome: encoded, or why not");
+    describe_gauge!(
+        INFLIGHT,
+        "Pictures taken from the queue and not yet settled"
+    );
+    describe_histogram!(BATCH_SIZE, "Pictures in a model run");
+    describe_histogram!(DECODE_SECONDS, "Decoding and preparing one picture");
+    describe_histogram!(MODEL_SECONDS, "One model run");
+    describe_histogram!(PUBLISH_SECONDS, "Publishing one batch of results");
+    describe_gauge!(DECODE_MEMORY, "Memory set aside for pictures being decoded");
+    describe_gauge!(STUCK, "Decodes beyond their time that still hold a thread");
+    describe_counter!(WAITS, "Waits for a dependency, by part");
+}
+
+/// A picture's outcome: `encoded`, or the reason why not.
+pub(crate) fn image(outcome: &'static str) {
+    counter!(IMAGES, "outcome" => outcome).increment(1);
+}
+
+/// One model run of that many pictures.
+pub(crate) fn model_run(images: usize, took: Duration) {
+    histogram!(BATCH_SIZE).record(images as f64);
+    histogram!(MODEL_SECONDS).record(took.as_secs_f64());
+}
+
+/// One picture decoded and prepared.
+pub(crate) fn decoded(took: Duration) {
+    histogram!(DECODE_SECONDS).record(took.as_secs_f64());
+}
+
+/// One batch of results published.
+pub(crate) fn published(took: Duration) {
+    histogram!(PUBLISH_SECONDS).record(took.as_secs_f64());
+}
+
+/// A wait for a dependency that is away.
+pub(crate) fn wait(part: &'static str) {
+    counter!(WAITS, "part" => part).increment(1);
+}
+
+/// A gauge that goes down again however its holder ends.
+#[derive(Debug)]
+pub(crate) struct Held {
+    name: &'static str,
+    amount: f64,
+}
+
+impl Held {
+    fn new(name: &'static str, amount: f64) -> Self {
+        gauge!(name).increment(amount);
+        Self { name, amount }
+    }
+
+    /// A picture taken from the queue.
+    pub(crate) fn inflight() -> Self {
+        Self::new(INFLIGHT, 1.0)
+    }
+
+    /// Memory set aside for decoding.
+    pub(crate) fn memory(bytes: u64) -> Self {
+        Self::new(DECODE_MEMORY, bytes as f64)
+    }
+
+    /// A decode beyond its time.
+    pub(crate) fn stuck() -> Self {
+        Self::new(STUCK, 1.0)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        gauge!(self.name).decrement(self.amount);
+    }
+}

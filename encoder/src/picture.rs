@@ -1,0 +1,183 @@
+//! One picture's way, from its delivery to its settlement.
+
+use bytes::Bytes;
+use tusou_contract::{
+    BlobKey, Disposition, Encoding, EncodingOutcome, ImageEmbedded, ImageFetched, Verdict as _,
+};
+use tusou_platform::blobs::BlobStore;
+use tusou_platform::broker::{BrokerError, Delivery, Settled};
+
+use crate::batcher::Batcher;
+use crate::error::{EncoderError, PictureError, in_words};
+use crate::metrics::{self, Held};
+use crate::prepare::Preparer;
+use crate::publish::{NotPublished, Results};
+
+/// What a picture goes through. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Stages {
+    pub(crate) blobs: BlobStore,
+    pub(crate) preparer: Preparer,
+    pub(crate) batcher: Batcher,
+    pub(crate) max_attempts: u32,
+}
+
+/// Why no further picture can be taken now.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The connection to the broker is gone.
+    Broker(String),
+    /// The blobs are away; asking for this one again tells when they are back.
+    Blobs(Probe),
+    /// The process cannot go on.
+    Fatal(EncoderError),
+}
+
+impl From<BrokerError> for Stop {
+    fn from(error: BrokerError) -> Self {
+        match error {
+            BrokerError::Away(_) => Self::Broker(error.to_string()),
+            BrokerError::Refused { .. } => Self::Fatal(error.into()),
+        }
+    }
+}
+
+impl From<NotPublished> for Stop {
+    fn from(error: NotPublished) -> Self {
+        Self::Broker(error.to_string())
+    }
+}
+
+/// What failed at the blob store, to be tried until it works.
+#[derive(Debug, Clone)]
+pub(crate) enum Probe {
+    /// Reading.
+    Read(BlobKey),
+    /// Writing: a full disk can still be read.
+    Write(BlobKey, Bytes),
+}
+
+/// A picture's failure, and what it says about the blob store.
+struct Failure {
+    error: PictureError,
+    probe: Option<Probe>,
+}
+
+impl From<PictureError> for Failure {
+    fn from(error: PictureError) -> Self {
+        Self { error, probe: None }
+    }
+}
+
+impl Stages {
+    /// Encodes a delivered picture, publishes what came of it, and then settles the delivery. In a
+    /// model run of its own where it is to be `alone`.
+    pub(crate) async fn handle(
+        &self,
+        delivery: Delivery,
+        results: &Results,
+        alone: bool,
+    ) -> Result<(), Stop> {
+        let _inflight = Held::inflight();
+        let message = match delivery.read::<ImageFetched>() {
+            Ok(message) => message,
+            Err(error) => return self.settle(delivery, Err(error.into()), "unreadable").await,
+        };
+        let id = message.image_id;
+        match self.encode(&message, alone).await {
+            Ok(encoding) => {
+                let outcome = EncodingOutcome::Encoded(encoding);
+                results
+                    .publish(&ImageEmbedded {
+                        image_id: id,
+                        outcome,
+                    })
+                    .await?;
+                self.settle(delivery, Ok(()), &id.to_string()).await
+            }
+            Err(Failure { error, probe }) => {
+                if self.is_final(&error, &delivery) {
+                    let (reason, detail) = (error.reason().to_owned(), in_words(&error));
+                    let outcome = EncodingOutcome::Failed { reason, detail };
+                    results
+                        .publish(&ImageEmbedded {
+                            image_id: id,
+                            outcome,
+                        })
+                        .await?;
+                }
+                let stop = match error.disposition() {
+                    Disposition::Later => probe.map(Stop::Blobs),
+                    Disposition::Fatal => return Err(Stop::Fatal(error.into_fatal())),
+                    _ => None,
+                };
+                self.settle(delivery, Err(error), &id.to_string()).await?;
+                stop.map_or(Ok(()), Err)
+            }
+        }
+    }
+
+    async fn encode(&self, message: &ImageFetched, alone: bool) -> Result<Encoding, Failure> {
+        let prepared = self.preparer.prepare(message).await.map_err(|error| {
+            let probe = Some(Probe::Read(message.blob_key.clone()));
+            Failure { error, probe }
+        })?;
+        let embeddings = self.batcher.embed(prepared.tensors, alone).await?;
+        let (key, jpeg) = (
+            BlobKey::thumbnail(&message.image_id),
+            Bytes::from(prepared.thumbnail),
+        );
+        self.blobs.put(&key, jpeg.clone()).await.map_err(|error| {
+            let probe = Some(Probe::Write(key.clone(), jpeg));
+            Failure {
+                error: error.into(),
+                probe,
+            }
+        })?;
+        Ok(Encoding {
+            embeddings,
+            phash: prepared.phash,
+            colors: prepared.colors,
+            thumbnail: Some(key),
+        })
+    }
+
+    /// Whether the delivery will be a dead letter, by the rule that settles it.
+    fn is_final(&self, error: &PictureError, delivery: &Delivery) -> bool {
+        match error.disposition() {
+            Disposition::DeadLetter => true,
+            Disposition::Retry { .. } => delivery.attempt() >= self.max_attempts,
+            _ => false,
+        }
+    }
+
+    async fn settle(
+        &self,
+        delivery: Delivery,
+        outcome: Result<(), PictureError>,
+        subject: &str,
+    ) -> Result<(), Stop> {
+        let attempt = delivery.attempt();
+        let settled = delivery.settle(&outcome).await?;
+        match (settled, &outcome) {
+            (Settled::Done, _) => metrics::image("encoded"),
+            (Settled::Later, Err(error)) => {
+                tracing::debug!(image = subject, attempt, error = in_words(error), "later");
+                metrics::image("later");
+            }
+            (Settled::Dead, Err(error)) => {
+                let reason = error.reason();
+                tracing::warn!(
+                    image = subject,
+                    attempt,
+                    reason,
+                    error = in_words(error),
+                    "dead letter"
+                );
+                metrics::image(reason);
+            }
+            (Settled::Later | Settled::Dead, Ok(())) => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! The encoder's one loop: connect, take pictures, wait for what is away, and begin again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tusou_platform::backoff::Backoff;
+use tusou_platform::blobs::BlobStore;
+use tusou_platform::broker::Broker;
+use tusou_platform::ops::Health;
+use tusou_platform::{Config, Shutdown};
+
+use crate::batcher::Batcher;
+use crate::config::Settings;
+use crate::error::{EncoderError, in_words};
+use crate::metrics;
+use crate::models::Models;
+use crate::picture::{Probe, Stages, Stop};
+use crate::prepare::Preparer;
+use crate::session::Session;
+
+/// The first and the longest wait for a dependency that is away.
+const WAITS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+
+/// Encodes pictures until the end is asked for.
+///
+/// # Errors
+/// [`EncoderError`]: models, blobs or queues that can never be used, or a process that can no
+/// longer work and is to be restarted. What is merely away is waited for.
+pub async fn run(
+    config: &Config,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> Result<(), EncoderError> {
+    metrics::describe();
+    let settings = Settings::of(config);
+    let blobs = BlobStore::open(&config.blobs)?;
+    health.set("blobs", Ok(()));
+    let models = load_models(config, &settings).await?;
+    health.set("models", Ok(()));
+
+    let (ending, stuck) = (Shutdown::new(), Shutdown::new());
+    tokio::spawn(end_with(shutdown.clone(), ending.clone()));
+    tokio::spawn(end_when_stuck(
+        stuck.clone(),
+        health.clone(),
+        ending.clone(),
+    ));
+    let stages = Stages {
+        preparer: Preparer::new(&settings, blobs.clone(), Arc::clone(&models), stuck.clone()),
+        batcher: Batcher::start(&settings, models),
+        max_attempts: settings.max_attempts,
+        blobs,
+    };
+
+    let mut backoff = Backoff::new(WAITS.0, WAITS.1);
+    while !ending.is_requested() {
+        match serve_once(config, &settings, &stages, health, &ending).await {
+            Ok(()) => break,
+            Err(Stop::Fatal(error)) => return Err(error),
+            Err(Stop::Blobs(probe)) => wait_for_blobs(&stages.blobs, probe, health, &ending).await,
+            Err(Stop::Broker(reason)) => {
+                tracing::warn!(reason, "RabbitMQ is away; trying again");
+                metrics::wait("rabbitmq");
+                // A connection that stood made the part well again, and the waits begin anew.
+                if health.ready().is_ok() {
+                    backoff.reset();
+                }
+                health.set("rabbitmq", Err(reason));
+                ending.sleep(backoff.next_wait()).await;
+            }
+        }
+    }
+    if stuck.is_requested() {
+        Err(EncoderError::Stuck)
+    } else {
+        Ok(())
+    }
+}
+
+async fn load_models(config: &Config, settings: &Settings) -> Result<Arc<Models>, EncoderError> {
+    let (models, sessions) = (config.models.clone(), settings.sessions);
+    let loaded = tokio::task::spawn_blocking(move || Models::load(&models, sessions)).await;
+    loaded
+        .expect("loading neither panics nor is aborted")
+        .map(Arc::new)
+}
+
+async fn serve_once(
+    config: &Config,
+    settings: &Settings,
+    stages: &Stages,
+    health: &Health,
+    ending: &Shutdown,
+) -> Result<(), Stop> {
+    let broker = Broker::connect(&config.amqp, "tusou-encoder").await?;
+    health.set("rabbitmq", Ok(()));
+    let served = Session {
+        broker: &broker,
+        stages,
+        settings,
+        ending,
+    }
+    .serve()
+    .await;
+    broker.close().await;
+    served
+}
+
+/// Returns when the blobs can be read or written again, or the end is asked for. What could not be
+/// encoded was given back; asking the store itself burns no deliveries.
+async fn wait_for_blobs(blobs: &BlobStore, probe: Probe, health: &Health, ending: &Shutdown) {
+    let mut backoff = Backoff::new(WAITS.0, WAITS.1);
+    loop {
+        let tried = match &probe {
+            Probe::Read(key) => blobs.exists(key).await.map(|_| ()),
+            Probe::Write(key, bytes) => blobs.put(key, bytes.clone()).await,
+        };
+        let Err(error) = tried else { break };
+        let reason = in_words(&error);
+        tracing::warn!(reason, "the blobs are away; trying again");
+        metrics::wait("blobs");
+        health.set("blobs", Err(reason));
+        if !ending.sleep(backoff.next_wait()).await {
+            return;
+        }
+    }
+    health.set("blobs", Ok(()));
+}
+
+async fn end_with(shutdown: Shutdown, ending: Shutdown) {
+    shutdown.requested().await;
+    ending.request();
+}
+
+async fn end_when_stuck(stuck: Shutdown, health: Health, ending: Shutdown) {
+    stuck.requested().await;
+    health.fail(EncoderError::Stuck.to_string());
+    ending.request();
+}

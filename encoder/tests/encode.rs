@@ -1,0 +1,247 @@
+//! The encoder as a process, with the real broker, blobs and model.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tusou_contract::{
+    BlobKey, Encoding, EncodingOutcome, ImageEmbedded, ImageFetched, ImageFormat, ImageId, Queue,
+};
+use tusou_platform::broker::{Broker, Outgoing, Subscription};
+use tusou_testkit::{Service, World, pictures, wait_until};
+
+/// Bounds a test that failed.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Stores bytes as the crawler does, and answers the message that it would send.
+async fn stored(world: &World, bytes: Vec<u8>, format: ImageFormat) -> ImageFetched {
+    let image_id = ImageId::of(&bytes);
+    let blob_key = BlobKey::original(&image_id, format);
+    world
+        .blobs()
+        .put(&blob_key, Bytes::from(bytes))
+        .await
+        .expect("the folder can be written");
+    ImageFetched {
+        image_id,
+        blob_key,
+        format,
+    }
+}
+
+async fn send(broker: &Broker, messages: &[Outgoing]) {
+    let sent = broker.publish(messages).await.expect("the broker answers");
+    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+}
+
+async fn results(broker: &Broker) -> Subscription {
+    broker
+        .subscribe(Queue::ImagesEmbedded, 100)
+        .await
+        .expect("the queue is there")
+}
+
+/// The next results, by image.
+async fn receive(results: &mut Subscription, count: usize) -> HashMap<ImageId, EncodingOutcome> {
+    let mut outcomes = HashMap::new();
+    while outcomes.len() < count {
+        let delivery = tokio::time::timeout(LIMIT, results.next())
+            .await
+            .expect("a result comes");
+        let delivery = delivery.expect("the broker answers");
+        let message: ImageEmbedded = delivery.read().expect("the encoder writes such messages");
+        assert_eq!(delivery.id(), message.image_id.to_string());
+        delivery.ack().await.expect("the broker answers");
+        outcomes.insert(message.image_id, message.outcome);
+    }
+    outcomes
+}
+
+fn encoded(outcome: &EncodingOutcome) -> &Encoding {
+    match outcome {
+        EncodingOutcome::Encoded(encoding) => encoding,
+        EncodingOutcome::Failed { reason, detail } => panic!("{reason}: {detail}"),
+    }
+}
+
+fn reason(outcome: &EncodingOutcome) -> &str {
+    match outcome {
+        EncodingOutcome::Encoded(_) => "encoded",
+        EncodingOutcome::Failed { reason, .. } => reason,
+    }
+}
+
+async fn settled(broker: &Broker, dead: u32) {
+    let ready = async |name: String| broker.ready(&name).await.expect("the queue is there");
+    wait_until(LIMIT, "the queues to be settled", async || {
+        let queue = Queue::ImagesFetched;
+        ready(queue.dead_name()).await == dead
+            && ready(queue.name().to_owned()).await + ready(queue.retry_name()).await == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bad_pictures_hurt_nobody() {
+    let mut world = World::new("encode").await;
+    world.config.amqp.max_attempts = 2;
+    let broker = world.broker().await;
+    let mut results = results(&broker).await;
+
+    let good = stored(&world, pictures::png(1), ImageFormat::Png).await;
+    let also_good = stored(&world, pictures::jpeg(2), ImageFormat::Jpeg).await;
+    let mut early = pictures::png(3);
+    early.truncate(early.len() / 2);
+    let truncated = stored(&world, early, ImageFormat::Png).await;
+    let html = stored(
+        &world,
+        b"<html>no picture</html>".to_vec(),
+        ImageFormat::Jpeg,
+    )
+    .await;
+    let missing_id = ImageId::of(b"nothing has these bytes");
+    let missing = ImageFetched {
+        image_id: missing_id,
+        blob_key: BlobKey::original(&missing_id, ImageFormat::Png),
+        format: ImageFormat::Png,
+    };
+    let damaged = ImageFetched {
+        image_id: ImageId::of(b"other"),
+        ..good.clone()
+    };
+    let mut messages: Vec<Outgoing> = [&truncated, &good, &html, &missing, &also_good, &damaged]
+        .map(Outgoing::of)
+        .to_vec();
+    let foreign = Outgoing {
+        queue: Queue::ImagesFetched,
+        id: String::new(),
+        body: b"hello?".to_vec(),
+    };
+    messages.insert(1, foreign);
+    send(&broker, &messages).await;
+    let mut encoder = Service::spawn(&world, "tusou-encoder").await;
+
+    let outcomes = receive(&mut results, 6).await;
+    assert_eq!(reason(&outcomes[&truncated.image_id]), "truncated");
+    assert_eq!(reason(&outcomes[&html.image_id]), "decode_failed");
+    assert_eq!(reason(&outcomes[&missing.image_id]), "blob_missing");
+    assert_eq!(reason(&outcomes[&damaged.image_id]), "blob_damaged");
+    for message in [&good, &also_good] {
+        let encoding = encoded(&outcomes[&message.image_id]);
+        let [embedding] = encoding.embeddings.as_slice() else {
+            panic!("one model is configured")
+        };
+        let length: f32 = embedding.vector.iter().map(|value| value * value).sum();
+        assert!(embedding.vector.len() == 512 && (length - 1.0).abs() < 1e-4);
+        assert!(encoding.phash.len() == 16 && !encoding.colors.is_empty());
+        let thumbnail = encoding.thumbnail.as_ref().expect("every picture has one");
+        let jpeg = world
+            .blobs()
+            .get(thumbnail, 1 << 20)
+            .await
+            .expect("it can be read");
+        let jpeg = jpeg.expect("it is written before the result is published");
+        assert_eq!(ImageFormat::sniff(&jpeg), Some(ImageFormat::Jpeg));
+    }
+    settled(&broker, 5).await;
+
+    // The same picture again gives the same result.
+    send(&broker, &[Outgoing::of(&good)]).await;
+    let again = receive(&mut results, 1).await;
+    assert_eq!(again[&good.image_id], outcomes[&good.image_id]);
+    settled(&broker, 5).await;
+
+    assert!(encoder.is_ready().await);
+    assert_eq!(encoder.metric("encoder_inflight_images").await, 0.0);
+    assert_eq!(encoder.metric("encoder_decode_memory_bytes").await, 0.0);
+    let (status, _) = encoder.terminate().await;
+    assert!(status.success(), "{status}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_waited_for() {
+    let world = World::new("encode_away").await;
+    let broker = world.broker().await;
+    let mut results = results(&broker).await;
+    let mut messages = Vec::new();
+    for number in 0..20 {
+        messages.push(stored(&world, pictures::png(number), ImageFormat::Png).await);
+    }
+    let encoder = Service::spawn(&world, "tusou-encoder").await;
+    let (blobs, elsewhere) = (
+        world.folder().join("blobs"),
+        world.folder().join("elsewhere"),
+    );
+    std::fs::rename(&blobs, &elsewhere).expect("the folder can be moved");
+    send(
+        &broker,
+        &messages.iter().map(Outgoing::of).collect::<Vec<_>>(),
+    )
+    .await;
+    wait_until(
+        LIMIT,
+        "the encoder to say that the blobs are away",
+        async || !encoder.is_ready().await,
+    )
+    .await;
+    std::fs::rename(&elsewhere, &blobs).expect("the folder can be moved");
+
+    let outcomes = receive(&mut results, messages.len()).await;
+    assert!(
+        outcomes
+            .values()
+            .all(|outcome| reason(outcome) == "encoded"),
+        "{outcomes:?}"
+    );
+    settled(&broker, 0).await;
+    wait_until(LIMIT, "the encoder to be well again", async || {
+        encoder.is_ready().await
+    })
+    .await;
+    drop(encoder);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_when_it_is_killed_and_ended_at_work() {
+    let world = World::new("encode_killed").await;
+    let broker = world.broker().await;
+    let mut results = results(&broker).await;
+    let mut messages = Vec::new();
+    for number in 0..150 {
+        messages.push(stored(&world, pictures::png(number), ImageFormat::Png).await);
+    }
+    let mut encoder = Service::spawn(&world, "tusou-encoder").await;
+    send(
+        &broker,
+        &messages.iter().map(Outgoing::of).collect::<Vec<_>>(),
+    )
+    .await;
+    let mut outcomes = receive(&mut results, 10).await;
+    encoder.kill().await;
+    encoder.restart().await;
+    outcomes.extend(receive(&mut results, 40).await);
+    let (status, _) = encoder.terminate().await;
+    assert!(status.success(), "{status}");
+    encoder.restart().await;
+    wait_until(LIMIT, "every picture to be encoded", async || {
+        let known = messages
+            .iter()
+            .filter(|message| outcomes.contains_key(&message.image_id))
+            .count();
+        if known < messages.len() {
+            outcomes.extend(receive(&mut results, 1).await);
+        }
+        known == messages.len()
+    })
+    .await;
+    assert!(
+        outcomes
+            .values()
+            .all(|outcome| reason(outcome) == "encoded")
+    );
+    settled(&broker, 0).await;
+    drop(encoder);
+    world.end().await;
+}
