@@ -1,0 +1,187 @@
+//! What can go wrong while indexing, with its verdict on the message that it struck.
+
+use std::time::Duration;
+
+use tusou_contract::{Disposition, ImageId, MessageError, Verdict};
+use tusou_platform::broker::BrokerError;
+use tusou_platform::database::{self, DatabaseError};
+use tusou_platform::elastic::ElasticError;
+use tusou_platform::telemetry::chain;
+
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// A failure of the indexer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A key of the configuration cannot be used.
+    #[error("`{key}` {problem}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it, and the remedy.
+        problem: String,
+    },
+    /// Postgres cannot be used at all.
+    #[error("cannot use Postgres")]
+    Connect(#[source] DatabaseError),
+    /// A statement failed.
+    #[error("Postgres failed to {what}")]
+    Database {
+        /// What it was asked to do.
+        what: &'static str,
+        /// Its answer.
+        #[source]
+        cause: sqlx::Error,
+    },
+    /// Elasticsearch does not answer, or refuses a whole request.
+    #[error("Elasticsearch did not do its part")]
+    Elastic(#[from] ElasticError),
+    /// RabbitMQ does not answer, or refuses.
+    #[error("RabbitMQ did not do its part")]
+    Broker(#[from] BrokerError),
+    /// A body that cannot be read.
+    #[error("the message cannot be read")]
+    Message(#[from] MessageError),
+    /// A message whose values no encoder writes.
+    #[error("the message about image {image_id} is malformed: {problem}")]
+    Malformed {
+        /// The image that it claims to be about.
+        image_id: ImageId,
+        /// The value that is wrong.
+        problem: String,
+    },
+    /// A message about an image that has no row: forged, or removed meanwhile.
+    #[error("image {0} is not known")]
+    UnknownImage(ImageId),
+    /// Elasticsearch will never take this document.
+    #[error("index {index} refused the document of image {image_id}: {reason}")]
+    DocumentRefused {
+        /// The image.
+        image_id: ImageId,
+        /// The index.
+        index: String,
+        /// Elasticsearch's own words.
+        reason: String,
+    },
+    /// A row that the schema allows and this build cannot read.
+    #[error("the row of image {image_id} cannot be read: {problem}")]
+    Row {
+        /// The image.
+        image_id: ImageId,
+        /// The column and what is wrong with it.
+        problem: String,
+    },
+    /// The live index was made for other models, or by a build with another mapping.
+    #[error(
+        "index {index} holds {holds}, and this indexer would write {wants}: name the packs that it was made with in \
+         `models.packs`; or, to begin a new index with these packs, set its row in table `generations` to 'retired'"
+    )]
+    OtherModels {
+        /// The index.
+        index: String,
+        /// What it holds, in words.
+        holds: String,
+        /// What this configuration asks for, in words.
+        wants: String,
+    },
+    /// An index of a registered name that the indexer did not make.
+    #[error(
+        "index {index} is not the one that was registered ({wants}): its mapping says {found}. Elasticsearch makes \
+         such an index by itself for a stray write after a loss: delete it, start the indexer again, and set \
+         `action.auto_create_index` to false"
+    )]
+    ForeignIndex {
+        /// The index.
+        index: String,
+        /// What the registry says of it, in words.
+        wants: String,
+        /// What its mapping says, in words.
+        found: String,
+    },
+    /// No index is registered as live, or a live one is not there.
+    #[error("index {0} is gone")]
+    IndexGone(String),
+    /// A task of the indexer panicked.
+    #[error("a part of the indexer broke down")]
+    Panicked(#[source] tokio::task::JoinError),
+}
+
+impl Error {
+    /// A function that says what Postgres was asked to do.
+    pub(crate) fn database(what: &'static str) -> impl Fn(sqlx::Error) -> Self {
+        move |cause| Self::Database { what, cause }
+    }
+
+    /// Whether something the indexer needs is away, and the same work may succeed later.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.disposition() == Disposition::Later
+    }
+
+    /// The dependency that the error is about, as health names it.
+    pub(crate) fn part(&self) -> &'static str {
+        match self {
+            Self::Connect(_) | Self::Database { .. } | Self::Row { .. } => "postgres",
+            Self::Elastic(_)
+            | Self::DocumentRefused { .. }
+            | Self::OtherModels { .. }
+            | Self::ForeignIndex { .. }
+            | Self::IndexGone(_) => "elasticsearch",
+            Self::Broker(_) => "rabbitmq",
+            Self::Config { .. }
+            | Self::Message(_)
+            | Self::Malformed { .. }
+            | Self::UnknownImage(_)
+            | Self::Panicked(_) => "indexer",
+        }
+    }
+
+    /// The error with its causes, in one line.
+    pub(crate) fn in_full(&self) -> String {
+        chain(self)
+    }
+}
+
+impl Verdict for Error {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Connect(DatabaseError::Connect { cause, .. } | DatabaseError::Schema(cause))
+            | Self::Database { cause, .. }
+                if database::is_transient(cause) =>
+            {
+                Disposition::Later
+            }
+            Self::Database { .. } | Self::Panicked(_) => Disposition::Retry { after: RETRY_AFTER },
+            Self::Elastic(error) => error.disposition(),
+            Self::Broker(error) => error.disposition(),
+            Self::Message(error) => error.disposition(),
+            Self::Malformed { .. }
+            | Self::UnknownImage(_)
+            | Self::DocumentRefused { .. }
+            | Self::Row { .. } => Disposition::DeadLetter,
+            Self::IndexGone(_) => Disposition::Later,
+            Self::Connect(_)
+            | Self::Config { .. }
+            | Self::OtherModels { .. }
+            | Self::ForeignIndex { .. } => Disposition::Fatal,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Config { .. } => "configuration",
+            Self::Connect(_) => "postgres_away",
+            Self::Database { .. } => "postgres_failed",
+            Self::Elastic(error) => error.reason(),
+            Self::Broker(error) => error.reason(),
+            Self::Message(error) => error.reason(),
+            Self::Malformed { .. } => "malformed_message",
+            Self::UnknownImage(_) => "unknown_image",
+            Self::DocumentRefused { .. } => "document_refused",
+            Self::Row { .. } => "unreadable_row",
+            Self::OtherModels { .. } => "other_models",
+            Self::ForeignIndex { .. } => "foreign_index",
+            Self::IndexGone(_) => "index_gone",
+            Self::Panicked(_) => "panicked",
+        }
+    }
+}

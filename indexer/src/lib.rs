@@ -1,0 +1,22 @@
+//! The indexer: embeddings and changed images to whole Elasticsearch documents.
+//!
+//! Every message means "this image has changed". The indexer stores what a message brings, reads
+//! the whole image in one snapshot, and writes its document under the image's `rev`: so neither
+//! order nor repetition matters. A message is acknowledged after its effect is durable.
+
+mod bulk;
+mod collect;
+mod config;
+mod document;
+mod error;
+mod generation;
+mod index;
+mod metrics;
+mod patience;
+mod pipeline;
+mod rows;
+mod work;
+
+pub use config::Settings;
+pub use error::Error;
+pub use pipeline::run;

@@ -1,0 +1,256 @@
+//! The indexer's one loop.
+//!
+//! Collect changed images, write them batch by batch, settle their messages. When something it
+//! needs is away it gives back what it holds, waits until that answers, and begins anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tusou_contract::{Disposition, Verdict};
+use tusou_platform::backoff::Backoff;
+use tusou_platform::broker::{Broker, Delivery, Settled};
+use tusou_platform::elastic::Elastic;
+use tusou_platform::ops::Health;
+use tusou_platform::{Config, Shutdown, database};
+
+use crate::bulk::Writer;
+use crate::collect::Collector;
+use crate::config::Settings;
+use crate::error::Error;
+use crate::index::{Troubles, index};
+use crate::patience::Patience;
+use crate::work::{Change, Work};
+use crate::{generation, metrics};
+
+/// Two bulks at once, and a third batch in Postgres meanwhile.
+const BATCHES_AT_ONCE: usize = 3;
+/// After a shutdown the batches in hand have this long; what is unfinished goes back.
+const LAST_BATCHES: Duration = Duration::from_secs(25);
+/// A round that lasted this long was a good one: the next failure is the first again.
+const GOOD_ROUND: Duration = Duration::from_secs(60);
+
+/// Runs the indexer until shutdown.
+///
+/// # Errors
+/// What no waiting mends: a configuration that cannot be used, another schema, an index of other
+/// models.
+pub async fn run(config: &Config, health: &Health, shutdown: &Shutdown) -> Result<(), Error> {
+    metrics::describe();
+    let settings = Settings::of(config)?;
+    let elastic = Elastic::new(&config.elasticsearch)?;
+    let mut pool = None;
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
+    while !shutdown.is_requested() {
+        let began = Instant::now();
+        let error = match round(config, &settings, &elastic, &mut pool, health, shutdown).await {
+            Ok(()) => break,
+            Err(error) if error.disposition() == Disposition::Fatal => return Err(error),
+            Err(error) => error,
+        };
+        tracing::warn!(error = error.in_full(), "waiting until it answers");
+        health.set(error.part(), Err(error.in_full()));
+        metrics::wait(error.part());
+        if began.elapsed() > GOOD_ROUND {
+            backoff.reset();
+        }
+        shutdown.sleep(backoff.next_wait()).await;
+    }
+    Ok(())
+}
+
+/// From stores that answer to one that does not, or to the shutdown.
+async fn round(
+    config: &Config,
+    settings: &Settings,
+    elastic: &Elastic,
+    pool: &mut Option<PgPool>,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> Result<(), Error> {
+    let pool = match pool {
+        Some(pool) => pool.clone(),
+        None => {
+            let opened = tokio::select! {
+                opened = database::connect(&config.database) => opened.map_err(Error::Connect)?,
+                () = shutdown.requested() => return Ok(()),
+            };
+            pool.insert(opened).clone()
+        }
+    };
+    generation::open(&pool, elastic, settings).await?;
+    let broker = Broker::connect(&config.amqp, "tusou-indexer").await?;
+    for part in ["postgres", "elasticsearch", "rabbitmq", "indexer"] {
+        health.set(part, Ok(()));
+    }
+    let writer = Writer::new(elastic.clone(), settings, shutdown);
+    let context = Arc::new(Context {
+        pool,
+        writer,
+        health: health.clone(),
+        shutdown: shutdown.clone(),
+    });
+    let ended = consume(&broker, settings, context, shutdown).await;
+    // Whatever is not settled goes back with the connection.
+    broker.close().await;
+    ended
+}
+
+/// What a batch is written with.
+struct Context {
+    pool: PgPool,
+    writer: Writer,
+    health: Health,
+    shutdown: Shutdown,
+}
+
+/// Collects and writes, a few batches at once, until the shutdown or the first failure.
+async fn consume(
+    broker: &Broker,
+    settings: &Settings,
+    context: Arc<Context>,
+    shutdown: &Shutdown,
+) -> Result<(), Error> {
+    let mut collector = Collector::subscribe(broker, settings).await?;
+    tracing::info!("taking messages");
+    let mut batches = JoinSet::new();
+    let ended = loop {
+        tokio::select! {
+            biased;
+            () = shutdown.requested() => break Ok(()),
+            Some(ended) = batches.join_next() => {
+                if let Err(error) = ended.map_err(Error::Panicked).flatten() {
+                    break Err(error);
+                }
+            }
+            batch = collector.next(), if batches.len() < BATCHES_AT_ONCE => match batch {
+                Ok(batch) => drop(batches.spawn(write(context.clone(), batch))),
+                Err(error) => break Err(error.into()),
+            },
+        }
+    };
+    let rest = tokio::time::timeout(LAST_BATCHES, finish(&mut batches)).await;
+    let rest = rest.unwrap_or_else(|_| {
+        tracing::warn!("batches in hand did not end in time; their messages go back");
+        Ok(())
+    });
+    let given_back = collector.give_back().await.map_err(Error::from);
+    ended.and(rest).and(given_back)
+}
+
+async fn finish(batches: &mut JoinSet<Result<(), Error>>) -> Result<(), Error> {
+    let mut result = Ok(());
+    while let Some(ended) = batches.join_next().await {
+        result = result.and(ended.map_err(Error::Panicked).flatten());
+    }
+    result
+}
+
+/// Writes one batch to its end and settles its messages.
+///
+/// # Errors
+/// What is away: the batch's messages are given back.
+async fn write(context: Arc<Context>, batch: Vec<Work>) -> Result<(), Error> {
+    let _timer = metrics::BatchTimer::start(batch.len());
+    match attempt(&context, &batch).await {
+        Ok(troubles) => settle(batch, &troubles).await,
+        Err(error) if error.may_pass() || error.disposition() == Disposition::Fatal => {
+            give_back(batch).await;
+            Err(error)
+        }
+        Err(error) if batch.len() == 1 => {
+            let failed = Err(error);
+            for work in batch {
+                conclude(work.delivery, &failed).await?;
+            }
+            Ok(())
+        }
+        Err(error) => {
+            // One message may have spoilt it for all: each for itself.
+            tracing::warn!(
+                error = error.in_full(),
+                messages = batch.len(),
+                "a batch failed and is taken apart"
+            );
+            for work in batch {
+                Box::pin(write(context.clone(), vec![work])).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Indexes the batch, and holds it for a while where something is away.
+async fn attempt(context: &Context, batch: &[Work]) -> Result<Troubles, Error> {
+    let changes: Vec<&Change> = batch
+        .iter()
+        .filter_map(|work| work.change.as_ref().ok())
+        .collect();
+    if changes.is_empty() {
+        return Ok(Troubles::new());
+    }
+    let mut patience = Patience::new(&context.shutdown);
+    let mut away = None;
+    loop {
+        let error = match index(&context.pool, &context.writer, &changes).await {
+            Ok(troubles) => {
+                if let Some(part) = away {
+                    context.health.set(part, Ok(()));
+                }
+                return Ok(troubles);
+            }
+            Err(error) => error,
+        };
+        // A lost index does not come back by waiting: the next round makes it again.
+        if !error.may_pass() || matches!(error, Error::IndexGone(_)) {
+            return Err(error);
+        }
+        tracing::warn!(
+            error = error.in_full(),
+            images = changes.len(),
+            "a batch waits"
+        );
+        metrics::wait(error.part());
+        away = Some(error.part());
+        context.health.set(error.part(), Err(error.in_full()));
+        if !patience.wait().await {
+            return Err(error);
+        }
+    }
+}
+
+async fn give_back(batch: Vec<Work>) {
+    for work in batch {
+        let queue = work.delivery.queue();
+        // Where the broker is away as well, its messages go back by themselves.
+        if work.delivery.give_back().await.is_ok() {
+            metrics::message(queue, Settled::Later, "");
+        }
+    }
+}
+
+async fn settle(batch: Vec<Work>, troubles: &Troubles) -> Result<(), Error> {
+    for Work { delivery, change } in batch {
+        let outcome = change.and_then(|change| {
+            let image_id = change.image_id();
+            troubles
+                .get(&image_id)
+                .map_or(Ok(()), |trouble| Err(trouble.error(image_id)))
+        });
+        conclude(delivery, &outcome).await?;
+    }
+    Ok(())
+}
+
+async fn conclude(delivery: Delivery, outcome: &Result<(), Error>) -> Result<(), Error> {
+    let (queue, id) = (delivery.queue(), delivery.id().to_owned());
+    let settled = delivery.settle(outcome).await?;
+    let reason = outcome.as_ref().err().map_or("", Verdict::reason);
+    metrics::message(queue, settled, reason);
+    if let Err(error) = outcome {
+        tracing::warn!(%queue, message = id, ?settled, reason, error = error.in_full(), "a message failed");
+    }
+    Ok(())
+}
