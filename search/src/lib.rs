@@ -1,0 +1,35 @@
+//! The search service: a picture or words in, the nearest pictures with their pages out.
+//!
+//! `pipeline` is the way of one request, readable top to bottom; every other module is a part of it.
+
+mod answer;
+mod app;
+mod config;
+mod error;
+mod gate;
+mod index;
+mod knn;
+mod metrics;
+mod models;
+mod page;
+mod pipeline;
+mod problem;
+mod query;
+mod routes;
+mod rows;
+mod server;
+mod upload;
+
+use tusou_platform::service::ServiceContext;
+
+pub use error::StartError;
+pub use server::Server;
+
+/// Serves until shutdown is requested, then finishes the requests in hand.
+///
+/// # Errors
+/// [`StartError`] where a setting cannot be used or the address cannot be listened at. Stores and
+/// models that are away are no error: the service says that it is not ready, and tries again.
+pub async fn run(context: ServiceContext) -> Result<(), StartError> {
+    Server::bind(context).await?.serve().await
+}

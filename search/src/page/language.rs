@@ -1,0 +1,315 @@
+//! The page's words, in English and in Chinese.
+
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT_LANGUAGE;
+
+use crate::config::{MAX_K, MAX_QUERY_CHARS};
+use crate::error::SearchError;
+
+/// A language of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    /// English.
+    English,
+    /// Chinese, in simplified characters.
+    Chinese,
+}
+
+/// Every text of the page that takes no number.
+pub(super) struct Texts {
+    pub(super) tagline: &'static str,
+    pub(super) lead: &'static str,
+    pub(super) hint: &'static str,
+    pub(super) drop: &'static str,
+    pub(super) words: &'static str,
+    pub(super) placeholder: &'static str,
+    pub(super) search: &'static str,
+    pub(super) choose: &'static str,
+    pub(super) send: &'static str,
+    pub(super) skip: &'static str,
+    pub(super) your_picture: &'static str,
+    pub(super) nothing: &'static str,
+    pub(super) nothing_help: &'static str,
+    pub(super) failed: &'static str,
+    pub(super) retry: &'static str,
+    pub(super) home: &'static str,
+    pub(super) like: &'static str,
+    pub(super) gone: &'static str,
+    pub(super) no_page: &'static str,
+    pub(super) similarity: &'static str,
+    pub(super) since: &'static str,
+    pub(super) searching: &'static str,
+    pub(super) away: &'static str,
+    pub(super) no_file: &'static str,
+    pub(super) private: &'static str,
+}
+
+const ENGLISH: Texts = Texts {
+    tagline: "Find a picture, and where it comes from",
+    lead: "Show a picture, or say what is in it.",
+    hint: "Drop a picture here, paste one, or choose a file.",
+    drop: "Drop it to search",
+    words: "What is in the picture?",
+    placeholder: "red bird, mountain lake…",
+    search: "Search",
+    choose: "Choose a picture",
+    send: "Search by picture",
+    skip: "Skip to the results",
+    your_picture: "Your picture",
+    nothing: "Nothing found",
+    nothing_help: "Nothing is indexed that could be shown. Crawl a site first, or wait until its pictures are indexed, and search again.",
+    failed: "That did not work",
+    retry: "Try again",
+    home: "New search",
+    like: "More like this",
+    gone: "gone",
+    no_page: "no page known",
+    similarity: "similarity",
+    since: "seen since",
+    searching: "Searching…",
+    away: "The service cannot be reached. Is the network there? Try again.",
+    no_file: "There is no picture in that. Drop or paste an image file.",
+    private: "A picture that you search with is not stored.",
+};
+
+const CHINESE: Texts = Texts {
+    tagline: "找到图片，找到出处",
+    lead: "给一张图片，或用文字描述它。",
+    hint: "把图片拖到这里、粘贴，或选择文件。",
+    drop: "松开即可搜索",
+    words: "图片里有什么？",
+    placeholder: "红色的鸟、山间湖泊……",
+    search: "搜索",
+    choose: "选择图片",
+    send: "以图搜图",
+    skip: "跳到结果",
+    your_picture: "你的图片",
+    nothing: "没有找到",
+    nothing_help: "索引中还没有可以显示的图片。请先抓取网站，或等图片编入索引后再搜索。",
+    failed: "没有成功",
+    retry: "再试一次",
+    home: "重新搜索",
+    like: "相似图片",
+    gone: "已消失",
+    no_page: "未知网页",
+    similarity: "相似度",
+    since: "首次发现",
+    searching: "正在搜索……",
+    away: "无法连接服务。请检查网络后再试。",
+    no_file: "其中没有图片。请拖入或粘贴图片文件。",
+    private: "用来搜索的图片不会被保存。",
+};
+
+impl Language {
+    /// The language that a `lang` parameter names.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "en" => Some(Self::English),
+            "zh" => Some(Self::Chinese),
+            _ => None,
+        }
+    }
+
+    /// The language of a request: its `lang` parameter, else what its reader prefers, else English.
+    pub(crate) fn of(query: Option<&str>, headers: &HeaderMap) -> Self {
+        let asked = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+            .find(|(name, _)| name == "lang")
+            .and_then(|(_, value)| Self::named(&value));
+        let preferred = || {
+            headers
+                .get(ACCEPT_LANGUAGE)
+                .and_then(|value| value.to_str().ok())
+                .and_then(preferred)
+        };
+        asked.or_else(preferred).unwrap_or(Self::English)
+    }
+
+    /// Its name in addresses.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh",
+        }
+    }
+
+    /// Its name in HTML.
+    pub(super) fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh-Hans",
+        }
+    }
+
+    /// The other one, and its name in itself.
+    pub(super) fn other(self) -> (Self, &'static str) {
+        match self {
+            Self::English => (Self::Chinese, "中文"),
+            Self::Chinese => (Self::English, "English"),
+        }
+    }
+
+    /// Its words.
+    pub(super) fn texts(self) -> &'static Texts {
+        match self {
+            Self::English => &ENGLISH,
+            Self::Chinese => &CHINESE,
+        }
+    }
+
+    /// So many pictures were found.
+    pub(super) fn found(self, hits: usize) -> String {
+        match (self, hits) {
+            (Self::English, 1) => "1 picture".to_owned(),
+            (Self::English, _) => format!("{hits} pictures"),
+            (Self::Chinese, _) => format!("{hits} 张图片"),
+        }
+    }
+
+    /// What they were found for.
+    pub(super) fn found_for(self, words: &str) -> String {
+        match self {
+            Self::English => format!("nearest to “{words}”"),
+            Self::Chinese => format!("最接近“{words}”"),
+        }
+    }
+
+    /// What they were found for, without words.
+    pub(super) fn found_like(self) -> &'static str {
+        match self {
+            Self::English => "most like your picture",
+            Self::Chinese => "与你的图片最相似",
+        }
+    }
+
+    /// What they were found for, by an indexed picture.
+    pub(super) fn found_like_this(self) -> &'static str {
+        match self {
+            Self::English => "most like this one",
+            Self::Chinese => "与这张图片最相似",
+        }
+    }
+
+    /// How long it took.
+    pub(super) fn took(self, ms: u64) -> String {
+        match self {
+            Self::English => format!("{ms} ms"),
+            Self::Chinese => format!("{ms} 毫秒"),
+        }
+    }
+
+    /// The pages beside the first, which are listed when asked for.
+    pub(super) fn more_pages(self, more: u32) -> String {
+        match (self, more) {
+            (Self::English, 1) => "1 more page".to_owned(),
+            (Self::English, _) => format!("{more} more pages"),
+            (Self::Chinese, _) => format!("另有 {more} 个网页"),
+        }
+    }
+
+    /// An error, told to a person.
+    pub(super) fn error(self, error: &SearchError) -> String {
+        match self {
+            Self::English => english(error),
+            Self::Chinese => chinese(error),
+        }
+    }
+}
+
+/// The first of our languages in order of the reader's preference.
+///
+/// Source: RFC 9110 §12.5.4, `Accept-Language`.
+fn preferred(header: &str) -> Option<Language> {
+    let mut best: Option<(Language, f32)> = None;
+    for range in header.split(',').take(32) {
+        let mut parts = range.split(';').map(str::trim);
+        let tag = parts.next().unwrap_or_default();
+        let primary = tag.split('-').next().unwrap_or_default();
+        let weight = parts
+            .find_map(|part| part.strip_prefix("q="))
+            .map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
+        let Some(language) = Language::named(&primary.to_ascii_lowercase()) else {
+            continue;
+        };
+        if weight > 0.0 && best.is_none_or(|(_, most)| weight > most) {
+            best = Some((language, weight));
+        }
+    }
+    best.map(|(language, _)| language)
+}
+
+fn english(error: &SearchError) -> String {
+    match error.code() {
+        "empty_query" | "no_words" => "Type some words to search for.".into(),
+        "query_too_long" => format!("That is too long: {MAX_QUERY_CHARS} characters at most."),
+        "empty_picture" | "no_picture" => "Choose a picture first.".into(),
+        "not_a_picture" => {
+            "That file is no picture that can be read. Use JPEG, PNG, WebP, GIF or BMP.".into()
+        }
+        _ => {
+            let text = error.to_string();
+            let mut letters = text.chars();
+            let first = letters.next().map(|letter| letter.to_uppercase());
+            first
+                .into_iter()
+                .flatten()
+                .chain(letters)
+                .chain(['.'])
+                .collect()
+        }
+    }
+}
+
+fn chinese(error: &SearchError) -> String {
+    match error.code() {
+        "empty_query" | "no_words" => "请输入要搜索的文字。".into(),
+        "query_too_long" => format!("文字太长，最多 {MAX_QUERY_CHARS} 个字符。"),
+        "control_characters" => "文字中有控制字符，请去掉后再搜索。".into(),
+        "invalid_k" => format!("结果数量应为 1 到 {MAX_K}。"),
+        "no_text_model" => "当前模型不支持文字，请用图片搜索。".into(),
+        "empty_picture" | "no_picture" => "请先选择一张图片。".into(),
+        "picture_too_large" => "图片太大，请换一张小一些的。".into(),
+        "upload_too_slow" => "图片上传太慢，请再试一次，或换一张小一些的。".into(),
+        "not_a_picture" => "无法识别为图片，请使用 JPEG、PNG、WebP、GIF 或 BMP。".into(),
+        "undecodable_picture" => "图片已损坏，无法读取。".into(),
+        "too_many_pixels" => "图片像素太多，请换一张小一些的。".into(),
+        "not_found" => "这里没有内容。".into(),
+        "method_not_allowed" | "unreadable_form" => "无法读取这个请求。".into(),
+        "index_not_ready" => "索引尚未就绪：还没有编入图片，或正在更换。请稍后再试。".into(),
+        "starting" => "服务正在启动，请稍后再试。".into(),
+        "busy" => "同时搜索的人太多，请稍后再试。".into(),
+        "timeout" | "unavailable" => "服务暂时没有回应，请稍后再试。".into(),
+        "internal" => "服务出错了，原因已记入日志。".into(),
+        _ => "无法读取这个请求的参数。".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reader_s_preference_decides() {
+        for (header, expected) in [
+            ("zh-CN,zh;q=0.9,en;q=0.8", Some(Language::Chinese)),
+            ("en-GB;q=0.5, ZH;q=0.7", Some(Language::Chinese)),
+            ("fr, en;q=0.3", Some(Language::English)),
+            ("zh;q=0, en;q=0.1", Some(Language::English)),
+            ("fr", None),
+            (";;q=,", None),
+        ] {
+            assert_eq!(preferred(header), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn the_parameter_beats_the_preference() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_LANGUAGE, "zh".parse().expect("a value"));
+        assert_eq!(Language::of(None, &headers), Language::Chinese);
+        assert_eq!(
+            Language::of(Some("q=a&lang=en"), &headers),
+            Language::English
+        );
+        assert_eq!(Language::of(Some("lang=xx"), &headers), Language::Chinese);
+    }
+}

@@ -1,0 +1,168 @@
+use axum::body::to_bytes;
+use proptest::prelude::*;
+use scraper::{Html, Selector};
+use time::OffsetDateTime;
+use time::macros::datetime;
+use tusou_contract::ImageId;
+
+use super::*;
+use crate::answer::{Hit, Sighting};
+
+fn select<'a>(page: &'a Html, selector: &str) -> Vec<scraper::ElementRef<'a>> {
+    let selector = Selector::parse(selector).expect("a selector");
+    page.select(&selector).collect()
+}
+
+fn sighting(page_url: &str, text: &str) -> Sighting {
+    let seen: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
+    Sighting {
+        page_url: page_url.into(),
+        image_url: "http://example.org/i.png".into(),
+        alt: text.into(),
+        title: text.into(),
+        caption: text.into(),
+        page_title: Some(text.into()),
+        first_seen: seen,
+        last_seen: seen,
+        gone_since: None,
+    }
+}
+
+fn answer(page_url: &str, text: &str) -> Answer {
+    let image_id = ImageId::of(b"picture");
+    Answer {
+        took_ms: 12,
+        hits: vec![Hit {
+            image_id,
+            score: 0.5,
+            image_name: text.into(),
+            width: 400,
+            height: 300,
+            format: "png".into(),
+            sightings: 2,
+            thumbnail: thumbnail_path(&image_id),
+            captions: vec![text.into()],
+            pages: vec![sighting(page_url, text), sighting(page_url, text)],
+        }],
+    }
+}
+
+fn render(language: Language, view: &View<'_>) -> String {
+    document(language, view, "").into_string()
+}
+
+/// Elements in a page, and those that could run or load something.
+fn shape_of(page: &str) -> (usize, usize) {
+    let page = Html::parse_document(page);
+    let risky = select(
+        &page,
+        "script, iframe, object, embed, base, svg, [onerror], [onload], [onclick], [style]",
+    );
+    (select(&page, "*").len(), risky.len())
+}
+
+proptest! {
+    /// Whatever foreign text says, it adds no element and no handler, and reads as it was written.
+    #[test]
+    fn foreign_text_stays_text(text in "[ -~éß中\"'<>&/=]{1,60}", tail in any::<String>()) {
+        let text = format!("<script>alert(1)</script>{text}\"><img onerror=x>{tail}");
+        let plain = answer("http://example.org/", "plain");
+        let hostile = answer("http://example.org/", &text);
+        let harmless = render(Language::English, &View::Found(Asked::Words("plain"), &plain));
+        let page = render(Language::English, &View::Found(Asked::Words(&text), &hostile));
+        prop_assert_eq!(shape_of(&page), shape_of(&harmless));
+        let page = Html::parse_document(&page);
+        let input = select(&page, "input[name=q]")[0].value().attr("value").expect("shown back");
+        // HTML turns NUL and carriage returns into other characters as it is read.
+        let readable = |text: &str| text.replace(['\0', '\r', '\n', '\u{FFFD}'], "");
+        prop_assert_eq!(readable(input), readable(cut(&text)));
+    }
+
+    /// Only addresses of the web become links.
+    #[test]
+    fn no_foreign_address_becomes_a_script(scheme in "(?i)(javascript|data|vbscript|file|blob)", rest in "[ -~]{0,40}") {
+        let found = answer(&format!("{scheme}:{rest}"), "text");
+        let page = render(Language::English, &View::Found(Asked::Picture, &found));
+        for link in select(&Html::parse_document(&page), "a[href]") {
+            let href = link.value().attr("href").expect("selected by it");
+            prop_assert!(href.starts_with(['/', '#']) || href.starts_with("http"), "{}", href);
+        }
+    }
+}
+
+#[test]
+fn a_hit_shows_its_picture_its_page_and_its_likes() {
+    let found = answer("http://example.org/page", "a red bird");
+    let page = render(
+        Language::English,
+        &View::Found(Asked::Words("bird"), &found),
+    );
+    let page = Html::parse_document(&page);
+    let image = select(&page, ".hit img")[0].value();
+    assert_eq!(image.attr("width"), Some("400"));
+    assert_eq!(image.attr("alt"), Some("a red bird"));
+    assert!(
+        image
+            .attr("src")
+            .is_some_and(|src| src.ends_with("/thumbnail"))
+    );
+    assert_eq!(
+        select(&page, ".hit a[href='http://example.org/page']").len(),
+        3
+    );
+    assert_eq!(select(&page, ".hit a[href^='/?like=']").len(), 1);
+    assert_eq!(select(&page, "details li").len(), 1);
+}
+
+#[test]
+fn every_control_has_a_label_and_both_languages_have_the_same_shape() {
+    let shapes = [Language::English, Language::Chinese].map(|language| {
+        let page = render(language, &View::Home);
+        let parsed = Html::parse_document(&page);
+        for input in select(&parsed, "input:not([type=hidden])") {
+            let id = input.value().attr("id").expect("an id");
+            assert!(
+                !select(&parsed, &format!("label[for={id}]")).is_empty(),
+                "{id}"
+            );
+        }
+        shape_of(&page)
+    });
+    assert_eq!(shapes[0], shapes[1]);
+}
+
+#[tokio::test]
+async fn an_error_s_page_has_its_status_and_says_what_to_do() {
+    for (language, text) in [
+        (Language::English, "Try again"),
+        (Language::Chinese, "再试一次"),
+    ] {
+        let response = respond(
+            language,
+            View::Failed(Asked::Words("bird"), &SearchError::Busy),
+        );
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key("retry-after"));
+        let body = to_bytes(response.into_body(), 1 << 20)
+            .await
+            .expect("a page");
+        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
+        assert!(body.contains(text), "{body}");
+        assert!(body.contains("/?q=bird"), "{body}");
+    }
+}
+
+#[test]
+fn the_policy_names_the_style_block_by_its_digest_and_no_other_host() {
+    let found = answer("http://example.org/", "text");
+    let style = hits::shapes(&found.hits);
+    assert_eq!(style, "#h0{--a:1.3333}");
+    let policy = policy(&style);
+    let policy = policy.to_str().expect("ASCII");
+    let digest = STANDARD.encode(Sha256::digest(style.as_bytes()));
+    assert!(policy.contains(&format!("'sha256-{digest}'")), "{policy}");
+    assert!(
+        !policy.contains("unsafe") && !policy.contains("http"),
+        "{policy}"
+    );
+}

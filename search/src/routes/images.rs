@@ -1,0 +1,73 @@
+//! `/v1/images/{id}`: a picture's document, thumbnail and neighbours.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tusou_contract::BlobKey;
+
+use crate::answer::{Answer, thumbnail_path};
+use crate::app::App;
+use crate::config::{MAX_THUMBNAIL_BYTES, PAGES_OF_IMAGE};
+use crate::error::SearchError;
+use crate::query::{Parameters, Query, image_id};
+use crate::{knn, pipeline};
+
+/// A thumbnail's address holds the digest of the picture, so what it shows never changes.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// `GET /v1/images/{id}`: the index's document, with the path of the thumbnail and the first pages.
+pub(super) async fn document(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, SearchError> {
+    Parameters::read(query.as_deref(), &[])?;
+    let id = image_id(&id)?;
+    app.index.target()?;
+    let Some(mut document) = knn::document(&app.elastic, &app.settings.alias, &id).await? else {
+        return Err(pipeline::not_indexed(&id));
+    };
+    let mut pages = pipeline::pages(&app, &[id], PAGES_OF_IMAGE).await?;
+    document["thumbnail"] = json!(thumbnail_path(&id));
+    document["pages"] = json!(pages.remove(&id).unwrap_or_default());
+    Ok(Json(document))
+}
+
+/// `GET /v1/images/{id}/similar?k=20`: the nearest other pictures.
+pub(super) async fn similar(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Answer>, SearchError> {
+    let parameters = Parameters::read(query.as_deref(), &["k"])?;
+    let query = Query::Like(image_id(&id)?);
+    let answer = pipeline::search(&app, query, parameters.k()?);
+    Ok(Json(answer.await?))
+}
+
+/// `GET /v1/images/{id}/thumbnail`: a JPEG.
+pub(super) async fn thumbnail(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Response, SearchError> {
+    let id = image_id(&id)?;
+    let stored = app
+        .blobs
+        .get(&BlobKey::thumbnail(&id), MAX_THUMBNAIL_BYTES)
+        .await
+        .map_err(|cause| SearchError::Away {
+            what: "the store of thumbnails",
+            cause: cause.into(),
+        })?;
+    let Some(bytes) = stored else {
+        return Err(SearchError::NotFound(format!(
+            "there is no thumbnail of image {id}"
+        )));
+    };
+    let headers = [(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, FOR_EVER)];
+    Ok((headers, bytes).into_response())
+}
