@@ -1,0 +1,48 @@
+//! The operator's command: seeds, status, searches, configuration and schema.
+
+mod args;
+mod check;
+mod error;
+mod format;
+mod migrate;
+mod rows;
+mod search;
+mod seed;
+pub mod status;
+
+use std::io::Write;
+
+use tusou_platform::config::{self, Config, Log};
+use tusou_platform::telemetry;
+
+pub use args::Args;
+use args::{Command, ConfigCommand};
+pub use error::Error;
+
+/// Runs one command and writes what it has to say to `out`.
+///
+/// # Errors
+/// [`Error`], whose [`Error::exit_code`] is the process's.
+pub async fn run(args: Args, out: &mut dyn Write) -> Result<(), Error> {
+    let (config, source) = config::load(args.config.as_deref())?;
+    tell_waits(&config)?;
+    match args.command {
+        Command::Seed(seed) => seed::run(&config, &seed, out).await,
+        Command::Status(status) => status::run(&config, &status, out).await,
+        Command::Search(search) => search::run(&config, &search, out).await,
+        Command::Config {
+            command: ConfigCommand::Check,
+        } => check::run(&config, &source, out),
+        Command::Migrate(migrate) => migrate::run(&config, &migrate, out).await,
+    }
+}
+
+/// Warnings, and what is waited for, go to standard error; a person who waits wants to know for what.
+fn tell_waits(config: &Config) -> Result<(), Error> {
+    let log = Log {
+        level: "warn,sqlx=error,tusou_platform=info".into(),
+        ..config.log.clone()
+    };
+    telemetry::init("tusou", &log).map_err(Error::Telemetry)?;
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! Pages, image URLs and seeds.
+
+use std::collections::BTreeMap;
+
+use super::{Snapshot, unsigned};
+use crate::error::Error;
+use crate::status::{SeedStatus, UrlCounts};
+
+/// Counts of a state and a reason, of one seed or (`None`) of all.
+type Counted = (Option<i64>, String, Option<String>, i64);
+
+impl Snapshot {
+    pub(crate) async fn pages(&mut self) -> Result<UrlCounts, Error> {
+        let counted = self
+            .by_state("SELECT NULL::bigint, state::text, reason, count(*) FROM pages GROUP BY state, reason")
+            .await?;
+        Ok(counted.into_values().next().unwrap_or_default())
+    }
+
+    pub(crate) async fn image_urls(&mut self) -> Result<UrlCounts, Error> {
+        let counted = self
+            .by_state("SELECT NULL::bigint, state::text, reason, count(*) FROM image_urls GROUP BY state, reason")
+            .await?;
+        Ok(counted.into_values().next().unwrap_or_default())
+    }
+
+    /// Addresses on pages that are no URLs.
+    pub(crate) async fn unparsable_urls(&mut self) -> Result<u64, Error> {
+        let statement = "SELECT coalesce(sum(unparsable), 0)::bigint FROM pages";
+        self.count(statement, "count the addresses that are no URLs")
+            .await
+    }
+
+    /// Every seed with its pages, and the image URLs that those pages show.
+    pub(crate) async fn seeds(&mut self) -> Result<Vec<SeedStatus>, Error> {
+        let mut pages = self
+            .by_state(
+                "SELECT seed_id, state::text, reason, count(*)
+                 FROM seed_pages JOIN pages USING (page_id) GROUP BY seed_id, state, reason",
+            )
+            .await?;
+        let mut image_urls = self
+            .by_state(
+                "SELECT seed_id, state::text, reason, count(*)
+                 FROM (SELECT DISTINCT seed_id, image_url_id FROM seed_pages JOIN page_images USING (page_id)) AS shown
+                 JOIN image_urls USING (image_url_id) GROUP BY seed_id, state, reason",
+            )
+            .await?;
+        let seeds: Vec<(i64, String, String, i32, i64)> = sqlx::query_as(
+            "SELECT seed_id, url, scope, max_depth, max_pages FROM seeds ORDER BY seed_id",
+        )
+        .fetch_all(&mut *self.0)
+        .await
+        .map_err(Error::query("read the seeds"))?;
+        let status = |(seed_id, url, scope, max_depth, max_pages): (i64, _, _, i32, i64)| {
+            let pages = pages.remove(&Some(seed_id)).unwrap_or_default();
+            let image_urls = image_urls.remove(&Some(seed_id)).unwrap_or_default();
+            SeedStatus {
+                seed_id,
+                url,
+                scope,
+                max_depth: max_depth.unsigned_abs(),
+                max_pages: unsigned(max_pages),
+                done: pages.due == 0 && image_urls.due == 0,
+                pages,
+                image_urls,
+            }
+        };
+        Ok(seeds.into_iter().map(status).collect())
+    }
+
+    async fn by_state(
+        &mut self,
+        statement: &'static str,
+    ) -> Result<BTreeMap<Option<i64>, UrlCounts>, Error> {
+        let rows: Vec<Counted> = sqlx::query_as(statement)
+            .fetch_all(&mut *self.0)
+            .await
+            .map_err(Error::query("count URLs by state"))?;
+        let mut counts: BTreeMap<_, UrlCounts> = BTreeMap::new();
+        for (seed_id, state, reason, count) in rows {
+            let counts = counts.entry(seed_id).or_default();
+            let reason = reason.unwrap_or_else(|| "unknown".into());
+            let count = unsigned(count);
+            match state.as_str() {
+                "due" => counts.due += count,
+                "done" => counts.done += count,
+                "failed" => *counts.failed.entry(reason).or_default() += count,
+                _ => *counts.skipped.entry(reason).or_default() += count,
+            }
+        }
+        Ok(counts)
+    }
+}

@@ -1,0 +1,43 @@
+//! The only SQL of the command: counts, one statement each, all in one snapshot so that they agree.
+
+mod crawl;
+mod images;
+
+use sqlx::{PgPool, Postgres, Transaction};
+
+pub(crate) use images::Generation;
+
+use crate::error::Error;
+
+/// The database as it stands at one moment.
+pub(crate) struct Snapshot(Transaction<'static, Postgres>);
+
+impl Snapshot {
+    pub(crate) async fn open(pool: &PgPool) -> Result<Self, Error> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let tx = pool
+            .begin_with(begin)
+            .await
+            .map_err(Error::query("open a snapshot"))?;
+        Ok(Self(tx))
+    }
+
+    /// Messages that the crawler still owes the broker.
+    pub(crate) async fn outbox(&mut self) -> Result<u64, Error> {
+        self.count("SELECT count(*) FROM outbox", "count the outbox")
+            .await
+    }
+
+    async fn count(&mut self, statement: &'static str, what: &'static str) -> Result<u64, Error> {
+        let counted: i64 = sqlx::query_scalar(statement)
+            .fetch_one(&mut *self.0)
+            .await
+            .map_err(Error::query(what))?;
+        Ok(unsigned(counted))
+    }
+}
+
+/// A count is never negative.
+fn unsigned(count: i64) -> u64 {
+    count.unsigned_abs()
+}

@@ -1,0 +1,215 @@
+//! What a status says. Its JSON is what programs read: keys are added, never changed.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// How far everything is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Status {
+    /// Nothing is due, on its way or waiting: what was found is searchable, or has its reason.
+    pub done: bool,
+    /// An estimate; absent where nothing moves.
+    pub time_left_seconds: Option<u64>,
+    /// Pages by state.
+    pub pages: UrlCounts,
+    /// Image URLs by state.
+    pub image_urls: UrlCounts,
+    /// Addresses on pages that are no URLs.
+    pub unparsable_urls: u64,
+    /// The seeds, the oldest first.
+    pub seeds: Vec<SeedStatus>,
+    /// Pictures by what became of them.
+    pub images: ImageCounts,
+    /// Pictures seen at pages, now.
+    pub sightings: u64,
+    /// Messages that the crawler still owes the broker.
+    pub outbox: u64,
+    /// The broker's queues, by name; empty where it does not tell.
+    pub queues: Vec<QueueCount>,
+    /// Over the last minute.
+    pub rates: Rates,
+    /// The index that searches ask, where there is one.
+    pub index: Option<String>,
+    /// What could not be looked at, and why.
+    pub problems: Vec<String>,
+}
+
+/// URLs by state, the failed and skipped ones by reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct UrlCounts {
+    /// Still to be fetched.
+    pub due: u64,
+    /// Fetched.
+    pub done: u64,
+    /// Given up after their attempts.
+    pub failed: BTreeMap<String, u64>,
+    /// Not to be fetched.
+    pub skipped: BTreeMap<String, u64>,
+}
+
+/// How far one seed is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeedStatus {
+    /// Its number.
+    pub seed_id: i64,
+    /// Where it begins.
+    pub url: String,
+    /// `host`, `domain` or `prefix`.
+    pub scope: String,
+    /// Links followed in a row.
+    pub max_depth: u32,
+    /// The most pages.
+    pub max_pages: u64,
+    /// None of its pages and image URLs is due.
+    pub done: bool,
+    /// Its pages.
+    pub pages: UrlCounts,
+    /// The image URLs that its pages show.
+    pub image_urls: UrlCounts,
+}
+
+/// Pictures by what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ImageCounts {
+    /// Different pictures stored.
+    pub stored: u64,
+    /// With an embedding.
+    pub encoded: u64,
+    /// That cannot be encoded, by reason.
+    pub failed: BTreeMap<String, u64>,
+    /// Searchable as they are now.
+    pub indexed: u64,
+    /// That Elasticsearch refuses, by its reason.
+    pub refused: BTreeMap<String, u64>,
+    /// On their way into the index.
+    pub pending: u64,
+}
+
+/// A queue's messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QueueCount {
+    /// The queue's name at the broker.
+    pub name: String,
+    /// Waiting.
+    pub ready: u64,
+    /// Being worked on.
+    pub unacknowledged: u64,
+}
+
+/// Over the last minute, or since the first where that is shorter ago.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Rates {
+    /// Pages fetched.
+    pub pages_per_second: f64,
+    /// New pictures stored.
+    pub images_stored_per_second: f64,
+    /// Pictures encoded.
+    pub images_encoded_per_second: f64,
+    /// Documents written.
+    pub images_indexed_per_second: f64,
+}
+
+impl UrlCounts {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.due + self.done + sum(&self.failed) + sum(&self.skipped)
+    }
+}
+
+impl QueueCount {
+    /// Whether messages here are parked for good.
+    pub fn is_dead(&self) -> bool {
+        self.name.ends_with(".dead")
+    }
+}
+
+impl Status {
+    /// Fills in what follows from the counts.
+    pub(super) fn conclude(mut self) -> Self {
+        let queues = self.queues.iter().filter(|queue| !queue.is_dead());
+        let queued: u64 = queues.map(|queue| queue.ready + queue.unacknowledged).sum();
+        self.done = self.problems.is_empty()
+            && self.pages.due == 0
+            && self.image_urls.due == 0
+            && self.outbox == 0
+            && self.images.pending == 0
+            && queued == 0;
+        self.time_left_seconds = if self.done { Some(0) } else { self.time_left() };
+        self
+    }
+
+    /// As long as the slowest stage needs for what is known to be left. Pages are still being found,
+    /// so early in a crawl it is too short.
+    fn time_left(&self) -> Option<u64> {
+        let stages = [
+            (self.pages.due, self.rates.pages_per_second),
+            (self.images.pending, self.rates.images_indexed_per_second),
+        ];
+        let mut longest: Option<u64> = None;
+        for (left, rate) in stages {
+            if left == 0 {
+                continue;
+            }
+            if rate <= 0.0 {
+                return None;
+            }
+            longest = longest.max(Some((left as f64 / rate).ceil() as u64));
+        }
+        longest
+    }
+}
+
+/// The sum over all reasons.
+pub(super) fn sum(reasons: &BTreeMap<String, u64>) -> u64 {
+    reasons.values().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(name: &str, ready: u64) -> QueueCount {
+        QueueCount {
+            name: name.into(),
+            ready,
+            unacknowledged: 0,
+        }
+    }
+
+    #[test]
+    fn done_needs_everything_to_be_at_rest() {
+        let done = |change: fn(&mut Status)| {
+            let mut status = Status {
+                queues: vec![queue("images.fetched.dead", 7)],
+                ..Status::default()
+            };
+            change(&mut status);
+            status.conclude().done
+        };
+        assert!(done(|_| ()));
+        assert!(done(|status| status.pages.done = 3));
+        assert!(!done(|status| status.pages.due = 1));
+        assert!(!done(|status| status.image_urls.due = 1));
+        assert!(!done(|status| status.outbox = 1));
+        assert!(!done(|status| status.images.pending = 1));
+        assert!(!done(|status| status
+            .queues
+            .push(queue("images.fetched.retry", 1))));
+        assert!(!done(|status| status
+            .problems
+            .push("RabbitMQ is away".into())));
+    }
+
+    #[test]
+    fn the_slowest_stage_says_how_long() {
+        let mut status = Status::default();
+        status.pages.due = 100;
+        status.rates.pages_per_second = 10.0;
+        assert_eq!(status.clone().conclude().time_left_seconds, Some(10));
+        status.images.pending = 100;
+        assert_eq!(status.clone().conclude().time_left_seconds, None);
+        status.rates.images_indexed_per_second = 0.5;
+        assert_eq!(status.conclude().time_left_seconds, Some(200));
+    }
+}

@@ -1,0 +1,4 @@
+//! The command against the real stores.
+
+mod commands;
+mod status;
