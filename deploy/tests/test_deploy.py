@@ -1,0 +1,193 @@
+"""Tests of the local stack's and the demo's own parts. Run by `make check`; they need no store."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+import urllib.error
+import urllib.request
+from unittest import mock
+
+DEPLOY = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(DEPLOY / "local"), str(DEPLOY / "demo")]
+sys.dont_write_bytecode = True
+
+from tusou_demo import gallery, progress, server, truth  # noqa: E402
+from tusou_stack import download, paths, ports, processes  # noqa: E402
+from tusou_stack.say import StackError  # noqa: E402
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Folder(unittest.TestCase):
+    """Gives each test an empty folder that stands in for `.stack`."""
+
+    def setUp(self):
+        kept = tempfile.TemporaryDirectory()
+        self.addCleanup(kept.cleanup)
+        self.folder = pathlib.Path(kept.name).resolve()
+        for name in ("RUN", "LOG", "STACK"):
+            place = self.folder / ("stack" if name == "STACK" else name.lower())
+            place.mkdir()
+            patched = mock.patch.object(paths, name, place)
+            patched.start()
+            self.addCleanup(patched.stop)
+
+
+class Processes(Folder):
+    def sleeper(self, name="sleeper"):
+        pid = processes.start(name, ["sleep", "300"])
+        self.addCleanup(processes.stop, name, 5)
+        return pid
+
+    def test_a_started_program_is_known_again_and_stopped(self):
+        pid = self.sleeper()
+        self.assertEqual(processes.running("sleeper"), pid)
+        self.assertTrue(processes.stop("sleeper", 5))
+        self.assertIsNone(processes.running("sleeper"))
+        self.assertFalse(processes.stop("sleeper", 5))
+
+    def test_a_pid_of_another_program_is_not_taken_for_ours(self):
+        other = subprocess.Popen(["sleep", "300"])
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
+        record = {"pid": other.pid, "started": 1, "mark": ""}
+        (paths.RUN / "ours.json").write_text(json.dumps(record))
+        self.assertFalse(processes.already_runs("ours"))
+        self.assertIsNone(other.poll(), "the other program must live")
+        self.assertFalse((paths.RUN / "ours.json").exists(), "the stale pid file must be gone")
+
+    def test_a_damaged_pid_file_counts_as_none(self):
+        (paths.RUN / "ours.json").write_text("{")
+        self.assertFalse(processes.already_runs("ours"))
+
+    def test_what_outlived_its_leader_is_killed(self):
+        leader = processes.start("pair", ["sh", "-c", "sleep 300 & echo $! > %s/child; wait" % self.folder])
+        processes.wait_until("pair", lambda: (self.folder / "child").exists(), 10, "start its child")
+        child = int((self.folder / "child").read_text())
+        os.kill(leader, 9)
+        processes._gone("pair", 5)
+        self.assertFalse(processes.already_runs("pair"))
+        self.assertIsNone(processes._start_time(child))
+
+    def test_a_program_that_dies_shows_the_end_of_its_log(self):
+        processes.start("broken", ["sh", "-c", "echo the very reason; exit 1"])
+        with self.assertRaisesRegex(StackError, "the very reason"):
+            processes.wait_until("broken", lambda: False, 10, "answer")
+
+
+class Ports(unittest.TestCase):
+    def test_the_owner_of_a_taken_port_is_named(self):
+        with socket.socket() as listener:
+            listener.bind((ports.HOST, 0))
+            self.assertIsNone(ports.owner(listener.getsockname()[1]))
+            listener.listen()
+            self.assertIn("pid %d " % os.getpid(), ports.owner(listener.getsockname()[1]))
+
+
+class Downloads(Folder):
+    def test_a_broken_download_leaves_nothing_and_is_redone(self):
+        target = self.folder / "thing"
+        with self.assertRaises(ValueError):
+            with download.whole(target) as part:
+                (part / "half").touch()
+                raise ValueError
+        self.assertFalse(target.exists())
+        with download.whole(target) as part:
+            self.assertEqual(list(part.iterdir()), [])
+            (part / "all").touch()
+        self.assertTrue((target / "all").exists())
+
+    def test_a_failed_command_shows_its_words(self):
+        with self.assertRaisesRegex(StackError, "the reason"):
+            download.run(["sh", "-c", "echo the reason; exit 3"], "a test")
+        with self.assertRaisesRegex(StackError, "not installed"):
+            download.run(["tusou-no-such-program"], "a test")
+
+
+class Sites(Folder):
+    def gallery(self):
+        stamps, site = self.folder / "stamps", self.folder / "site"
+        for number in range(30):
+            place = stamps / "birds" / ("a bird %02d.png" % number)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(PNG + bytes([number // 2]))  # every picture twice
+            place.with_suffix(".txt").write_text(
+                'A <"bird">.\nzh_CN.utf8=一只鸟\nxx.utf8=\n', encoding="utf-8"
+            )
+        (stamps / "birds" / "no caption.png").write_bytes(PNG)
+        site.mkdir()
+        (site / "stamps").symlink_to(stamps)
+        gallery.write(site, gallery.read(stamps))
+        return site
+
+    def test_the_gallery_is_counted_by_its_links(self):
+        counted = truth.count(self.gallery(), "http://h/")
+        # The first page, two pages of a folder, thirty of pictures; each picture on two of them.
+        self.assertEqual(
+            (counted.pages, counted.missing, len(counted.pictures), counted.shown), (33, 0, 15, 60)
+        )
+
+    def test_words_of_captions_cannot_break_the_page(self):
+        page = (self.gallery() / "picture/birds/a bird 00.html").read_text(encoding="utf-8")
+        self.assertIn('alt="A &lt;&quot;bird&quot;&gt;."', page)
+        self.assertIn('<span lang="zh-CN">一只鸟</span>', page)
+
+    def test_links_that_lead_nowhere_and_false_pictures_are_counted(self):
+        (self.folder / "index.html").write_text(
+            '<a href="gone.html#x"></a><img src="a.png"><img src="http://other/b.png">'
+        )
+        (self.folder / "a.png").write_text("no picture")
+        self.assertEqual(
+            truth.count(self.folder, "http://h/")[:2] + truth.count(self.folder, "http://h/")[3:], (1, 1, 0)
+        )
+
+    def test_the_server_serves_files_and_lists_no_folder(self):
+        site = self.gallery()
+        handler = lambda *words: server.Handler(*words, directory=str(site))  # noqa: E731
+        with server.Server((server.HOST, 0), handler) as running:
+            threading.Thread(target=running.serve_forever, daemon=True).start()
+            address = "http://%s:%d/" % running.server_address
+            with urllib.request.urlopen(address) as answer:
+                self.assertEqual(answer.headers["Content-Type"], "text/html; charset=utf-8")
+            with urllib.request.urlopen(address + "stamps/birds/a%20bird%2000.png") as answer:
+                self.assertEqual((answer.headers["Content-Type"], answer.read(4)), ("image/png", PNG[:4]))
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(address + "stamps/birds/")
+            refused.exception.close()
+            self.assertEqual(refused.exception.code, 404)
+            running.shutdown()
+
+
+class Progress(unittest.TestCase):
+    def status(self, **changes):
+        status = {
+            "done": True,
+            "outbox": 0,
+            "images": {"stored": 3, "indexed": 2, "failed": {"truncated": 1}, "refused": {}},
+            "queues": [
+                {"name": "images.fetched", "ready": 0, "unacknowledged": 0},
+                {"name": "images.fetched.dead", "ready": 1, "unacknowledged": 0},
+            ],
+        }
+        status.update(changes)
+        return status
+
+    def test_finished_means_that_nothing_waits(self):
+        self.assertTrue(progress.is_finished(self.status()))
+        self.assertFalse(progress.is_finished(self.status(done=False)))
+        self.assertFalse(progress.is_finished(self.status(outbox=1)))
+        self.assertFalse(
+            progress.is_finished(self.status(images={"stored": 3, "indexed": 2, "failed": {}, "refused": {}}))
+        )
+        waiting = [{"name": "images.fetched.retry", "ready": 1, "unacknowledged": 0}]
+        self.assertFalse(progress.is_finished(self.status(queues=waiting)))
+
+
+if __name__ == "__main__":
+    unittest.main()
