@@ -1,0 +1,78 @@
+//! Figures as a table and as JSON.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+/// One figure beside its floor.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Figure {
+    /// `stage.what`.
+    pub(crate) name: String,
+    pub(crate) ours: f64,
+    /// The floor's or the peer's, measured in the same run; null for a figure that stands alone.
+    pub(crate) theirs: Option<f64>,
+    pub(crate) unit: &'static str,
+    pub(crate) ratio: Option<f64>,
+    /// The ratio (or, where it stands alone, the value) to reach.
+    pub(crate) goal: f64,
+    /// `higher` or `lower`.
+    pub(crate) better: &'static str,
+}
+
+impl Figure {
+    /// A rate beside its floor's.
+    pub(crate) fn rate(name: &str, ours: f64, theirs: f64, unit: &'static str, goal: f64) -> Self {
+        let (name, theirs, ratio) = (name.to_owned(), Some(theirs), Some(ours / theirs));
+        Self {
+            name,
+            ours,
+            theirs,
+            unit,
+            ratio,
+            goal,
+            better: "higher",
+        }
+    }
+
+    /// A figure that is to stay below `goal`.
+    pub(crate) fn below(name: &str, ours: f64, unit: &'static str, goal: f64) -> Self {
+        let name = name.to_owned();
+        Self {
+            name,
+            ours,
+            theirs: None,
+            unit,
+            ratio: None,
+            goal,
+            better: "lower",
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
+pub(crate) fn print(figures: &[Figure]) {
+    let cell = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+    println!(
+        "{:<34} {:>10} {:>10} {:>8} {:>8}  unit",
+        "name", "ours", "floor", "ratio", "goal"
+    );
+    for figure in figures {
+        println!(
+            "{:<34} {:>10.1} {:>10} {:>8} {:>8}  {}",
+            figure.name,
+            figure.ours,
+            cell(figure.theirs),
+            cell(figure.ratio),
+            figure.goal,
+            figure.unit
+        );
+    }
+}
+
+pub(crate) fn write(figures: &[Figure]) -> anyhow::Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results.json");
+    let text = serde_json::to_string_pretty(figures)?;
+    std::fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+}
