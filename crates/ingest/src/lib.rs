@@ -3,7 +3,6 @@
 
 pub mod address;
 mod rows;
-pub mod seeds;
 pub mod verify;
 
 pub use address::{Address, AddressError, Scope};
@@ -11,5 +10,5 @@ pub use rows::image::{StoredImage, record_image};
 pub use rows::outbox::{Owed, owe};
 pub use rows::page::{PagePicture, PageRecord, PageSummary, record_page};
 pub use rows::reach::{Reached, Seedling, reach_pages, wake_hosts};
-pub use seeds::{NewSeed, SeedAdded};
+pub use rows::seeds::{self, NewSeed, SeedAdded};
 pub use verify::{Reject, VerifiedImage, verify};

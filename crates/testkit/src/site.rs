@@ -9,9 +9,12 @@ use axum::body::Body;
 use axum::extract::{Request as AxumRequest, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use futures::stream;
+use futures::{StreamExt, stream};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
+
+/// Time for a server to send what it has.
+const FLUSH: Duration = Duration::from_millis(100);
 
 /// A running site. It ends when dropped.
 #[derive(Debug)]
@@ -248,8 +251,13 @@ async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: AxumRequest) ->
             }))
         }
         Content::BrokenOff(bytes) => {
-            let end = std::io::Error::other("broken off, as the test wants it");
-            Body::from_stream(stream::iter([Ok(bytes), Err(end)]))
+            let end = async {
+                // So that what came before is sent, and not dropped with the connection.
+                tokio::time::sleep(FLUSH).await;
+                Err(std::io::Error::other("broken off, as the test wants it"))
+            };
+            let start = stream::once(async { Ok(bytes) });
+            Body::from_stream(start.chain(stream::once(end)))
         }
         Content::Never => std::future::pending().await,
     };

@@ -21,6 +21,8 @@ SETTINGS = """\
 cluster.name: tusou-local
 node.name: tusou
 discovery.type: single-node
+# An index of no mapping of ours is a mistake: a bulk to one that is gone is refused instead.
+action.auto_create_index: false
 network.host: 127.0.0.1
 http.port: {http}
 transport.port: {transport}

@@ -8,3 +8,4 @@ pub(crate) mod image;
 pub(crate) mod outbox;
 pub(crate) mod page;
 pub(crate) mod reach;
+pub mod seeds;

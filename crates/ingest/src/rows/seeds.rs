@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use crate::address::{Address, Scope};
-use crate::rows::reach::{Seedling, reach_pages, wake_hosts};
+use super::reach::{Seedling, reach_pages, wake_hosts};
 
 /// A seed to add.
 #[derive(Debug, Clone)]
