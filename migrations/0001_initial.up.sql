@@ -131,6 +131,9 @@ CREATE TABLE sightings (
     PRIMARY KEY (image_id, page_id, image_url_id)
 );
 CREATE INDEX sightings_page ON sightings (page_id, image_url_id);
+-- A hit's pages: live ones first, the earliest first, however many there are.
+CREATE INDEX sightings_earliest
+    ON sightings (image_id, (gone_since IS NOT NULL), first_seen, page_id, image_url_id);
 
 -- Messages that a committed transaction owes the broker: at most one waiting for an image and queue.
 CREATE TABLE outbox (

@@ -62,6 +62,8 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
         frontier.clone(),
         Arc::new(rules),
     );
+    // Named before it connects: ready means that both ends are there.
+    health.set("broker", Err("not connected yet".to_owned()));
     let relay = tokio::spawn(relay::run(
         pool,
         config.amqp,

@@ -9,12 +9,15 @@ use tusou_platform::broker::BrokerError;
 use tusou_platform::broker::management::{Management, QueueDepth};
 use tusou_platform::elastic::{Elastic, ElasticError};
 
-use super::report::{QueueCount, Status};
+use super::report::{DeadCount, QueueCount, Status};
 use crate::error::Error;
 use crate::rows::{Generation, Snapshot};
 
 /// A status is not kept waiting for a store that hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Messages of a dead queue whose reasons are read; the others are counted only.
+const LOOKED_AT: u64 = 1_000;
 
 /// Counts everything. Where RabbitMQ or Elasticsearch does not answer, the status says so and
 /// counts the rest.
@@ -30,6 +33,11 @@ pub async fn gather(config: &Config, pool: &PgPool) -> Result<Status, Error> {
         patient(behind_alias(config), "Elasticsearch"),
     );
     let queues = queues.unwrap_or_else(|problem| {
+        problems.push(problem);
+        Vec::new()
+    });
+    let dead = patient(dead(config, &queues), "RabbitMQ's management API").await;
+    let dead = dead.unwrap_or_else(|problem| {
         problems.push(problem);
         Vec::new()
     });
@@ -51,6 +59,7 @@ pub async fn gather(config: &Config, pool: &PgPool) -> Result<Status, Error> {
         outbox: rows.outbox().await?,
         rates: rows.rates(generation_id).await?,
         queues,
+        dead,
         index: index.map(|generation| generation.index_name.clone()),
         problems,
         ..Status::default()
@@ -77,6 +86,29 @@ async fn queues(config: &Config) -> Result<Vec<QueueCount>, BrokerError> {
         unacknowledged,
     };
     Ok(queues.into_iter().map(count).collect())
+}
+
+/// Why messages are dead, by queue and reason.
+async fn dead(config: &Config, queues: &[QueueCount]) -> Result<Vec<DeadCount>, BrokerError> {
+    let management = Management::new(config)?;
+    let mut counts = Vec::new();
+    for queue in queues
+        .iter()
+        .filter(|queue| queue.is_dead() && queue.ready > 0)
+    {
+        let reasons = management.reasons(&queue.name, LOOKED_AT).await?;
+        let looked_at: u64 = reasons.values().sum();
+        let unseen = queue.ready.saturating_sub(looked_at);
+        let reasons = reasons
+            .into_iter()
+            .chain((unseen > 0).then(|| ("not_looked_at".into(), unseen)));
+        counts.extend(reasons.map(|(reason, count)| DeadCount {
+            queue: queue.name.clone(),
+            reason,
+            count,
+        }));
+    }
+    Ok(counts)
 }
 
 async fn behind_alias(config: &Config) -> Result<Vec<String>, ElasticError> {

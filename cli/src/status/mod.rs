@@ -10,7 +10,7 @@ use std::time::Duration;
 use tusou_platform::{Config, database};
 
 pub use gather::gather;
-pub use report::{ImageCounts, QueueCount, Rates, SeedStatus, Status, UrlCounts};
+pub use report::{DeadCount, ImageCounts, QueueCount, Rates, SeedStatus, Status, UrlCounts};
 
 use crate::args;
 use crate::error::Error;

@@ -27,6 +27,8 @@ pub struct Status {
     pub outbox: u64,
     /// The broker's queues, by name; empty where it does not tell.
     pub queues: Vec<QueueCount>,
+    /// Dead letters by queue and reason.
+    pub dead: Vec<DeadCount>,
     /// Over the last minute.
     pub rates: Rates,
     /// The index that searches ask, where there is one.
@@ -95,6 +97,17 @@ pub struct QueueCount {
     pub ready: u64,
     /// Being worked on.
     pub unacknowledged: u64,
+}
+
+/// Dead letters of a queue that share their reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadCount {
+    /// The dead queue.
+    pub queue: String,
+    /// A short word: `foreign_message`.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
 }
 
 /// Over the last minute, or since the first where that is shorter ago.

@@ -98,6 +98,14 @@ fn reasons(status: &Status) -> String {
             ]);
         }
     }
+    for dead in &status.dead {
+        let what = format!(
+            "dead letters in {}: {}",
+            dead.queue,
+            one_line(&dead.reason, 80)
+        );
+        rows.push(vec![what, number(dead.count)]);
+    }
     table(&rows)
 }
 

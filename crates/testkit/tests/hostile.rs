@@ -141,18 +141,23 @@ async fn each_bad_answer_is_counted_with_its_reason() {
     let documents = chain.world.documents().await;
     assert_eq!(documents.len(), 1);
     assert_eq!(documents[0].image_id, ImageId::of(&pictures::png(3)));
-    // A foreign message in each queue and the truncated picture's: four dead letters.
+    // A foreign message in each queue and the truncated picture's, each dead with its reason.
     wait_until(
         Duration::from_secs(30),
         "the dead letters to be counted",
         async || {
-            let queues = chain.world.queues().await;
-            queues
+            let status = chain.status().await;
+            let dead = status["dead"].as_array().expect("a list");
+            let foreign = dead
                 .iter()
-                .filter(|queue| queue.name.ends_with(".dead"))
-                .map(|queue| queue.ready)
-                .sum::<u64>()
-                == 4
+                .filter(|dead| dead["reason"] == "foreign_message")
+                .count();
+            foreign == 3
+                && dead
+                    .iter()
+                    .filter_map(|dead| dead["count"].as_u64())
+                    .sum::<u64>()
+                    == 4
         },
     )
     .await;

@@ -4,6 +4,7 @@ import html
 import pathlib
 
 from tusou_stack import debs, paths
+from tusou_stack import stamps as tux_paint
 from tusou_stack.download import whole
 
 from . import gallery
@@ -37,8 +38,8 @@ def handbook():
 
 def stamps():
     """Where the pictures of Tux Paint's stamps lie."""
-    package = debs.one("tuxpaint-stamps-default", "tuxpaint-stamps-default")
-    return package / "usr" / "share" / "tuxpaint" / "stamps"
+    tux_paint.obtain()
+    return tux_paint.FOLDER
 
 
 def stamps_gallery():

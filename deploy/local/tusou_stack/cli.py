@@ -16,6 +16,7 @@ from . import (
     rabbitmq,
     services,
     settings,
+    stamps,
 )
 from .say import StackError, say
 
@@ -70,7 +71,7 @@ def obtain(options):
     del options
     with paths.locked():
         paths.make_folders()
-        _together([store.obtain for store in STORES] + [onnxruntime.obtain, pack.obtain])
+        _together([store.obtain for store in STORES] + [onnxruntime.obtain, pack.obtain, stamps.obtain])
 
 
 def down(options):

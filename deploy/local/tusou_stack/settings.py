@@ -3,7 +3,7 @@
 import os
 import shlex
 
-from . import elasticsearch, pack, paths, ports, postgres, rabbitmq
+from . import elasticsearch, pack, paths, ports, postgres, rabbitmq, stamps
 
 SERVICES = ("crawler", "encoder", "indexer", "search")
 
@@ -37,6 +37,8 @@ allow = ["127.0.0.0/8"]
 listen = "{crawler}"
 host_concurrency = 8
 host_delay_ms = 0
+# A killed crawler's hosts are free again after this long.
+lease_seconds = 15
 retry_after_ms = 1000
 
 [encoder]
@@ -80,6 +82,7 @@ def variables():
         "TUSOU_BLOBS_URL": "file://%s" % paths.BLOBS,
         "TUSOU_MODELS_RUNTIME": str(paths.RUNTIME),
         "TUSOU_MODELS_PACKS": str(pack.LITE),
+        "TUSOU_STAMPS": str(stamps.FOLDER),
     }
     for name in SERVICES:
         found["TUSOU_%s_URL" % name.upper()] = "http://%s:%d" % (ports.HOST, ports.port(name))

@@ -72,9 +72,6 @@ pub async fn record_page(
     let new_urls = new_hosts.len() as u64;
     wake.extend(new_hosts);
     replace_page_images(tx, page_id, &record.pictures, &urls).await?;
-    let mut changed = see(tx, page_id).await?;
-    changed.extend(part(tx, page_id).await?);
-    let images = bump(tx, changed, coalesce).await?;
     sqlx::query(
         "UPDATE pages SET state = CASE WHEN due_at = $5 THEN 'done' ELSE state END,
                 attempts = attempts + 1, reason = NULL, status = $2, title = $3,
@@ -88,6 +85,10 @@ pub async fn record_page(
     .bind(record.due_at)
     .execute(&mut *tx)
     .await?;
+    // Last, since every page that shows the same logo waits for its row here.
+    let mut changed = see(tx, page_id).await?;
+    changed.extend(part(tx, page_id).await?);
+    let images = bump(tx, changed, coalesce).await?;
     wake.remove(&record.host_id);
     wake_hosts(tx, &wake).await?;
     Ok(PageSummary {

@@ -2,8 +2,8 @@
 
 use sqlx::PgPool;
 
-use crate::address::{Address, Scope};
 use super::reach::{Seedling, reach_pages, wake_hosts};
+use crate::address::{Address, Scope};
 
 /// A seed to add.
 #[derive(Debug, Clone)]

@@ -1,12 +1,14 @@
 //! Queue depths from RabbitMQ's management API, for `tusou status`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lapin::uri::AMQPUri;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use url::Url;
 
-use super::BrokerError;
+use super::{BrokerError, header};
 use crate::config::Config;
 
 /// The longest wait for an answer.
@@ -61,7 +63,6 @@ impl Management {
             .map_err(|()| invalid("rabbitmq.api_url", "it takes http://host:port".into()))?
             .pop_if_empty()
             .extend(["api", "queues", &amqp.vhost]);
-        queues.set_query(Some("columns=name,messages_ready,messages_unacknowledged"));
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(ANSWER_WAIT)
@@ -76,18 +77,54 @@ impl Management {
     /// [`BrokerError::Away`] where nothing answers, [`BrokerError::Refused`] where the user may
     /// not ask or the virtual host is not there.
     pub async fn queues(&self) -> Result<Vec<QueueDepth>, BrokerError> {
-        // The URL goes out of the error: it holds a password.
-        let away = |error: reqwest::Error| BrokerError::away(error.without_url());
-        let answer = self
-            .client
-            .get(self.queues.clone())
-            .send()
-            .await
-            .map_err(away)?;
+        let mut url = self.queues.clone();
+        url.set_query(Some("columns=name,messages_ready,messages_unacknowledged"));
+        let answer = self.ask(self.client.get(url), "the list of queues").await?;
+        let mut queues: Vec<QueueDepth> = answer.json().await.map_err(away)?;
+        queues.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(queues)
+    }
+
+    /// How many of the first `most` messages of a dead queue died of which reason. The messages
+    /// are looked at and put back where they were.
+    ///
+    /// # Errors
+    /// As [`Management::queues`].
+    pub async fn reasons(
+        &self,
+        dead: &str,
+        most: u64,
+    ) -> Result<BTreeMap<String, u64>, BrokerError> {
+        let mut url = self.queues.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend([dead, "get"]);
+        }
+        let look = json!({
+            "count": most, "ackmode": "ack_requeue_true", "encoding": "base64", "truncate": 0,
+        });
+        let request = self.client.post(url).json(&look);
+        let answer = self.ask(request, "a look into a dead queue").await?;
+        let messages: Vec<Value> = answer.json().await.map_err(away)?;
+        let mut reasons = BTreeMap::new();
+        for message in &messages {
+            let headers = &message["properties"]["headers"];
+            // Without one the broker itself parked it, at its delivery limit.
+            let reason = headers[header::REASON].as_str().unwrap_or("delivery_limit");
+            *reasons.entry(reason.to_owned()).or_insert(0) += 1;
+        }
+        Ok(reasons)
+    }
+
+    async fn ask(
+        &self,
+        request: reqwest::RequestBuilder,
+        what: &str,
+    ) -> Result<reqwest::Response, BrokerError> {
+        let answer = request.send().await.map_err(away)?;
         let status = answer.status();
         if status.is_client_error() {
             return Err(BrokerError::Refused {
-                what: "the list of queues".into(),
+                what: what.into(),
                 reason: format!(
                     "{status}; check user and password of `rabbitmq.api_url`, that the user has the \
                      tag `monitoring`, and the virtual host of `amqp.url`"
@@ -99,8 +136,11 @@ impl Management {
                 "the management API answers {status}"
             )));
         }
-        let mut queues: Vec<QueueDepth> = answer.json().await.map_err(away)?;
-        queues.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(queues)
+        Ok(answer)
     }
+}
+
+/// The URL goes out of the error: it holds a password.
+fn away(error: reqwest::Error) -> BrokerError {
+    BrokerError::away(error.without_url())
 }
