@@ -174,11 +174,7 @@ impl Fetcher {
         Ok(match self.rules.of(target.origin()).await? {
             Rules::Known(robots) if robots.allows(agent, target) => None,
             Rules::Known(_) => Some(Failure::skipped("robots")),
-            Rules::Unreachable {
-                reason,
-                retry: false,
-            } => Some(Failure::skipped(reason)),
-            Rules::Unreachable { reason, .. } => Some(Failure::again(reason)),
+            Rules::Unreachable(failure) => Some(failure),
             Rules::Wait => Some(Failure::again("robots_unavailable")),
         })
     }
@@ -377,7 +373,7 @@ impl Failure {
         }
     }
 
-    fn again(reason: &'static str) -> Self {
+    pub(crate) fn again(reason: &'static str) -> Self {
         Self::Retry {
             reason,
             status: None,

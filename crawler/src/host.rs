@@ -54,11 +54,11 @@ async fn crawl_leased(
     let robots = match fetcher.rules.of(&lease.origin).await? {
         Rules::Known(robots) => robots,
         Rules::Wait => return Ok(settings.retry_after),
-        Rules::Unreachable { reason, retry } => {
-            let struck = fetcher.frontier.host_failed(lease, reason, retry).await?;
+        Rules::Unreachable(failure) => {
+            let struck = fetcher.frontier.host_failed(lease, &failure).await?;
             tracing::info!(
                 host = lease.origin,
-                reason,
+                reason = failure.reason(),
                 urls = struck,
                 "host cannot be reached"
             );

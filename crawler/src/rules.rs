@@ -9,7 +9,7 @@ use tusou_ingest::Address;
 use tusou_platform::door::{Door, FetchError, Limits};
 
 use crate::error::CrawlError;
-use crate::frontier::Frontier;
+use crate::frontier::{Failure, Frontier};
 use crate::robots::Robots;
 
 /// RFC 9309 §2.4: not longer than 24 hours.
@@ -27,7 +27,7 @@ pub(crate) enum Rules {
     /// They are these.
     Known(Arc<Robots>),
     /// They were asked for just now and could not be had: nothing may be fetched.
-    Unreachable { reason: &'static str, retry: bool },
+    Unreachable(Failure),
     /// They could not be had a short while ago; it is too early to ask again.
     Wait,
 }
@@ -74,14 +74,9 @@ impl RuleBook {
     }
 
     async fn fetch(&self, origin: &str) -> Result<Rules, CrawlError> {
-        let (status, body, reason, retry) = match self.ask(origin).await {
-            Ok((status, body)) => (Some(status), body, "robots_unavailable", true),
-            Err(cause) => (
-                None,
-                Default::default(),
-                cause.reason(),
-                cause.is_transient(),
-            ),
+        let (status, body, failure) = match self.ask(origin).await {
+            Ok((status, body)) => (Some(status), body, Failure::again("robots_unavailable")),
+            Err(cause) => (None, Default::default(), Failure::from(&cause)),
         };
         let robots = Robots::from_status(status, &body);
         let keep = if robots.is_unreachable() {
@@ -94,7 +89,7 @@ impl RuleBook {
             .await?;
         tracing::debug!(origin, ?status, bytes = body.len(), "robots.txt");
         Ok(if robots.is_unreachable() {
-            Rules::Unreachable { reason, retry }
+            Rules::Unreachable(failure)
         } else {
             Rules::Known(self.keep_copy(origin, robots))
         })

@@ -204,15 +204,18 @@ impl Frontier {
         })
     }
 
-    /// Counts an attempt against every due URL of a host that cannot be reached at all; without
-    /// `retry` it was their last.
+    /// Strikes every due URL of a host whose rules cannot be had: each loses an attempt, or all
+    /// of them where trying again is of no use.
     pub(crate) async fn host_failed(
         &self,
         lease: &HostLease,
-        reason: &str,
-        retry: bool,
+        failure: &Failure,
     ) -> Result<u64, CrawlError> {
-        let max_attempts = if retry { self.max_attempts } else { 1 };
+        let (max_attempts, end) = match failure {
+            Failure::Retry { .. } => (self.max_attempts, "failed"),
+            Failure::Final { .. } => (1, "failed"),
+            Failure::Skipped { .. } => (1, "skipped"),
+        };
         transaction!(self, |tx| {
             Self::fence(tx, lease).await?;
             let mut struck = 0;
@@ -220,15 +223,16 @@ impl Frontier {
                 // The table's name is one of the two above.
                 let statement = format!(
                     "UPDATE {table} SET attempts = attempts + 1, reason = $2, fetched_at = now(),
-                        state = CASE WHEN attempts + 1 >= $3 THEN 'failed'::url_state ELSE 'due' END,
+                        state = CASE WHEN attempts + 1 >= $3 THEN $5::url_state ELSE 'due' END,
                         due_at = now() + make_interval(secs => $4 * 2 ^ least(attempts, 16))
                      WHERE host_id = $1 AND state = 'due' AND due_at <= now()"
                 );
                 struck += sqlx::query(sqlx::AssertSqlSafe(statement))
                     .bind(lease.host_id)
-                    .bind(reason)
+                    .bind(failure.reason())
                     .bind(i32::try_from(max_attempts).unwrap_or(i32::MAX))
                     .bind(self.retry_after.as_secs_f64())
+                    .bind(end)
                     .execute(&mut *tx)
                     .await?
                     .rows_affected();
