@@ -53,9 +53,17 @@ pub async fn run(
     };
 
     let mut backoff = Backoff::new(WAITS.0, WAITS.1);
+    let mut connected = false;
     while !ending.is_requested() {
-        match serve_once(config, &settings, &stages, health, &ending).await {
+        match serve_once(config, &settings, &stages, health, &ending, &mut connected).await {
             Ok(()) => break,
+            // A broker that took us before and refuses us now is starting, or being mended.
+            Err(Stop::Fatal(EncoderError::Broker(error))) if connected => {
+                tracing::warn!(error = in_words(&error), "RabbitMQ refuses; trying again");
+                metrics::wait("rabbitmq");
+                health.set("rabbitmq", Err(in_words(&error)));
+                ending.sleep(backoff.next_wait()).await;
+            }
             Err(Stop::Fatal(error)) => return Err(error),
             Err(Stop::Blobs(probe)) => wait_for_blobs(&stages.blobs, probe, health, &ending).await,
             Err(Stop::Broker(reason)) => {
@@ -91,8 +99,10 @@ async fn serve_once(
     stages: &Stages,
     health: &Health,
     ending: &Shutdown,
+    connected: &mut bool,
 ) -> Result<(), Stop> {
     let broker = Broker::connect(&config.amqp, "tusou-encoder").await?;
+    *connected = true;
     health.set("rabbitmq", Ok(()));
     let served = Session {
         broker: &broker,

@@ -42,11 +42,15 @@ pub async fn run(config: &Config, health: &Health, shutdown: &Shutdown) -> Resul
     let settings = Settings::of(config)?;
     let elastic = Elastic::new(&config.elasticsearch)?;
     let mut pool = None;
+    let mut connected = false;
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
     while !shutdown.is_requested() {
         let began = Instant::now();
-        let error = match round(config, &settings, &elastic, &mut pool, health, shutdown).await {
+        let stores = (&elastic, &mut pool, &mut connected);
+        let error = match round(config, &settings, stores, health, shutdown).await {
             Ok(()) => break,
+            // A broker that took us before and refuses us now is starting, or being mended.
+            Err(error @ Error::Broker(_)) if connected => error,
             Err(error) if error.disposition() == Disposition::Fatal => return Err(error),
             Err(error) => error,
         };
@@ -65,8 +69,7 @@ pub async fn run(config: &Config, health: &Health, shutdown: &Shutdown) -> Resul
 async fn round(
     config: &Config,
     settings: &Settings,
-    elastic: &Elastic,
-    pool: &mut Option<PgPool>,
+    (elastic, pool, connected): (&Elastic, &mut Option<PgPool>, &mut bool),
     health: &Health,
     shutdown: &Shutdown,
 ) -> Result<(), Error> {
@@ -82,6 +85,7 @@ async fn round(
     };
     generation::open(&pool, elastic, settings).await?;
     let broker = Broker::connect(&config.amqp, "tusou-indexer").await?;
+    *connected = true;
     for part in ["postgres", "elasticsearch", "rabbitmq", "indexer"] {
         health.set(part, Ok(()));
     }

@@ -185,14 +185,15 @@ fn failed(key: &BlobKey, cause: object_store::Error) -> BlobError {
 fn no_space(error: &object_store::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(
-            kind,
-            Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-        ) {
+        let io = error.downcast_ref::<io::Error>();
+        if let Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) = io.map(io::Error::kind) {
             return true;
         }
-        cause = error.source();
+        // An I/O error's source passes over the error that it wraps.
+        let wrapped = io.and_then(io::Error::get_ref);
+        cause = wrapped
+            .map(|wrapped| wrapped as _)
+            .or_else(|| error.source());
     }
     false
 }

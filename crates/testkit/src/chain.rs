@@ -15,14 +15,14 @@ const DONE_LIMIT: Duration = Duration::from_secs(240);
 /// The services that a crawl needs, over a world.
 #[derive(Debug)]
 pub struct Chain {
-    /// Their stores.
-    pub world: World,
     /// `tusou-crawler`
     pub crawler: Service,
     /// `tusou-encoder`
     pub encoder: Service,
     /// `tusou-indexer`
     pub indexer: Service,
+    /// Their stores. Last: what is dropped before it can still show its log.
+    pub world: World,
 }
 
 impl Chain {

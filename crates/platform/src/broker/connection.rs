@@ -18,7 +18,7 @@ use crate::config::Amqp;
 /// The longest wait for a connection with its queues.
 const CONNECT_WAIT: Duration = Duration::from_secs(15);
 /// The longest wait for a goodbye.
-const CLOSE_WAIT: Duration = Duration::from_secs(5);
+pub(super) const CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// A peer silent for twice as long is gone.
 const HEARTBEAT_SECONDS: u16 = 20;
 
@@ -38,9 +38,7 @@ impl Broker {
     /// [`BrokerError::Away`] where nothing answers within 15 s, [`BrokerError::Refused`] where
     /// credentials, virtual host or the arguments of a queue do not fit.
     pub async fn connect(config: &Amqp, name: &str) -> Result<Self, BrokerError> {
-        tokio::time::timeout(CONNECT_WAIT, Self::open(config, name))
-            .await
-            .map_err(|_| BrokerError::away("no connection within 15 s"))?
+        in_time("a connection", Self::open(config, name)).await
     }
 
     async fn open(config: &Amqp, name: &str) -> Result<Self, BrokerError> {
@@ -63,7 +61,10 @@ impl Broker {
 
     /// A publisher on a channel of its own, in confirm mode.
     pub async fn publisher(&self) -> Result<Publisher, BrokerError> {
-        Publisher::open(self.channel().await?).await
+        in_time("a publisher", async {
+            Publisher::open(self.channel().await?).await
+        })
+        .await
     }
 
     /// Consumes a queue; `prefetch` unacknowledged messages are allowed at once.
@@ -73,14 +74,11 @@ impl Broker {
         prefetch: u16,
     ) -> Result<Subscription, BrokerError> {
         let publisher = self.publisher().await?;
-        let channel = self.channel().await?;
-        Subscription::open(
-            channel,
-            queue,
-            prefetch,
-            publisher,
-            self.config.max_attempts,
-        )
+        // A queue whose leader is still being elected, after a restart, may never answer.
+        in_time("a subscription", async {
+            let (channel, attempts) = (self.channel().await?, self.config.max_attempts);
+            Subscription::open(channel, queue, prefetch, publisher, attempts).await
+        })
         .await
     }
 
@@ -132,6 +130,18 @@ impl Broker {
             .await
             .map_err(|error| BrokerError::of("a channel", &error))
     }
+}
+
+/// What the broker does not answer within 15 s it will not answer.
+async fn in_time<T>(
+    what: &str,
+    asked: impl Future<Output = Result<T, BrokerError>>,
+) -> Result<T, BrokerError> {
+    tokio::time::timeout(CONNECT_WAIT, asked)
+        .await
+        .map_err(|_| {
+            BrokerError::away(format!("no {} within 15 s", what.trim_start_matches("a ")))
+        })?
 }
 
 impl fmt::Debug for Broker {

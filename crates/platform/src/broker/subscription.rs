@@ -9,6 +9,7 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use tusou_contract::Queue;
 
+use super::connection::CLOSE_WAIT;
 use super::delivery::{Delivery, Desk};
 use super::{BrokerError, Publisher};
 
@@ -72,8 +73,11 @@ impl Subscription {
     /// Ends the subscription at once: what was not settled goes back, whatever still holds it, and
     /// settling it says [`BrokerError::Away`]. The way to pause while a dependency is away.
     pub async fn close(self) {
-        if let Err(error) = self.channel.close(200, "done".into()).await {
-            tracing::debug!(%error, "the channel was gone before its end");
+        let goodbye = self.channel.close(200, "done".into());
+        match tokio::time::timeout(CLOSE_WAIT, goodbye).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the channel was gone before its end"),
+            Err(_) => tracing::debug!("the broker did not answer the channel's end"),
         }
     }
 }
