@@ -29,7 +29,7 @@ pub struct ServiceContext {
     pub config: Config,
     /// What the service says of itself.
     pub health: Health,
-    /// The metrics, for a service that serves [`ops::router`](crate::ops::router) itself.
+    /// The metrics, for a service that serves [`ops::router`] itself.
     pub metrics: PrometheusHandle,
     /// Told when the process is to end.
     pub shutdown: Shutdown,
@@ -38,7 +38,7 @@ pub struct ServiceContext {
 /// Runs a service to its end and returns the process's exit code.
 ///
 /// Reads the arguments and the configuration, installs telemetry, serves the operator's routes at
-/// `listen(&config)` (`None`: the service merges [`ops::router`](crate::ops::router) into a router
+/// `listen(&config)` (`None`: the service merges [`ops::router`] into a router
 /// of its own), and runs `body`. After SIGTERM or SIGINT the body has 28 s; then the process exits.
 ///
 /// `name` is the binary's name; `about` its description in one line for `--help`. `body`'s error may

@@ -19,7 +19,10 @@ fn found(variable: &str, below_stack: &str) -> PathBuf {
 
 /// The folder `stamps` of Debian's tuxpaint-stamps-default.
 pub(crate) fn stamps() -> PathBuf {
-    found("TUSOU_STAMPS", "programs/tuxpaint-stamps-default/usr/share/tuxpaint/stamps")
+    found(
+        "TUSOU_STAMPS",
+        "programs/tuxpaint-stamps-default/usr/share/tuxpaint/stamps",
+    )
 }
 
 /// The `lite` pack and its two towers.
