@@ -252,13 +252,16 @@ fn start(name: &str, config: &Path, log: &Path) -> Child {
     }
 }
 
-/// The path of a binary of the workspace, built with the same profile as the running test.
+/// The path of a binary of the workspace, built with the same profile as the running program.
 pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let profile = test.parent().and_then(Path::parent);
-    let path = profile
-        .expect("tests lie in target/PROFILE/deps")
-        .join(name);
+    let program = std::env::current_exe().expect("a running program has a path");
+    let folder = program.parent().expect("a program lies in a folder");
+    // Tests lie one folder below the binaries, benchmarks beside them.
+    let folder = match folder.file_name() {
+        Some(deps) if deps == "deps" => folder.parent().unwrap_or(folder),
+        _ => folder,
+    };
+    let path = folder.join(name);
     assert!(
         path.is_file(),
         "{} is not there: run `make test`, or build it first with `cargo build --release --workspace`",
