@@ -29,7 +29,7 @@ def build():
     try:
         code = subprocess.run(command, cwd=paths.ROOT, stdout=sys.stderr).returncode
     except FileNotFoundError:
-        raise StackError("`cargo` is not installed: get Rust (the version is in rust-toolchain.toml)")
+        raise StackError("`cargo` is not installed: get Rust (`rust-version` in Cargo.toml says which)")
     if code != 0:
         raise StackError("the build failed (exit %d)" % code)
 
