@@ -227,8 +227,8 @@ fn normal_path(path: &str) -> Option<String> {
     Some(String::from_utf8(out).expect("a URL's path is ASCII"))
 }
 
-/// The octet that an escape at the start of `bytes` stands for.
-fn escape(bytes: &[u8]) -> Option<u8> {
+/// The octet that an escape (`%7E`) at the start of `bytes` stands for.
+pub fn escape(bytes: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = bytes else {
         return None;
     };
@@ -236,8 +236,8 @@ fn escape(bytes: &[u8]) -> Option<u8> {
     Some(digit(high)? * 16 + digit(low)?)
 }
 
-/// RFC 3986 §2.3.
-fn is_unreserved(byte: u8) -> bool {
+/// Whether an octet means the same escaped or not: RFC 3986 §2.3.
+pub fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 

@@ -5,6 +5,7 @@
 //! are escaped in a path, since a pattern that means them literally must escape them.
 
 use memchr::memmem;
+use tusou_ingest::address::{escape, is_unreserved};
 
 /// A rule's pattern.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,20 +155,6 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
         DIGITS[usize::from(byte >> 4)],
         DIGITS[usize::from(byte & 15)],
     ]);
-}
-
-/// The octet that an escape at the start of `bytes` stands for.
-fn escape(bytes: &[u8]) -> Option<u8> {
-    let [b'%', high, low, ..] = bytes else {
-        return None;
-    };
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
-    Some(digit(high)? * 16 + digit(low)?)
-}
-
-/// RFC 3986 §2.3.
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 #[cfg(test)]
