@@ -14,6 +14,9 @@ pub enum Disposition {
     /// Something the message needs is away (the index, the blobs): give it back unharmed. No
     /// attempt is counted, and the consumer pauses until the dependency answers again.
     Later,
+    /// This build cannot tell what the message is, a later one may: it waits in the retry queue for
+    /// as long as it takes, with its reason, and no attempt is counted.
+    Wait,
     /// The message can never succeed: park it with its reason.
     DeadLetter,
     /// The message has nothing left to do: acknowledge it.

@@ -1,10 +1,17 @@
 //! The index's settings and mapping: strict and versioned. A change of it is a new generation.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Bumped with every change of [`index_body`].
+/// Bumped with every change of the mapping that [`index_body`] makes.
 pub const MAPPING_VERSION: u32 = 1;
+
+/// How long Elasticsearch remembers the version of a deleted document. A late write of an older
+/// version is refused that long; none is on its way for more than a few minutes.
+const REMEMBER_DELETES: &str = "30m";
 
 /// The field of the first model, which the article's request names.
 pub const IMAGE_EMBEDDING: &str = "image_embedding";
@@ -31,8 +38,114 @@ pub struct IndexMeta {
     pub models: Vec<ModelField>,
 }
 
+/// How Elasticsearch keeps the vectors of an index, by its own names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IndexType {
+    /// A graph over vectors of one byte a number.
+    #[default]
+    Int8Hnsw,
+    /// A graph over whole vectors.
+    Hnsw,
+    /// A graph over vectors of half a byte a number; takes an even dimension.
+    Int4Hnsw,
+    /// A graph over vectors of one bit a number; takes 64 dimensions or more.
+    BbqHnsw,
+    /// Every whole vector is compared.
+    Flat,
+    /// Every vector is compared, of one byte a number.
+    Int8Flat,
+    /// Every vector is compared, of one bit a number; takes 64 dimensions or more.
+    BbqFlat,
+}
+
+impl IndexType {
+    /// Every type.
+    pub const ALL: [Self; 7] = [
+        Self::Int8Hnsw,
+        Self::Hnsw,
+        Self::Int4Hnsw,
+        Self::BbqHnsw,
+        Self::Flat,
+        Self::Int8Flat,
+        Self::BbqFlat,
+    ];
+
+    /// Elasticsearch's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int8Hnsw => "int8_hnsw",
+            Self::Hnsw => "hnsw",
+            Self::Int4Hnsw => "int4_hnsw",
+            Self::BbqHnsw => "bbq_hnsw",
+            Self::Flat => "flat",
+            Self::Int8Flat => "int8_flat",
+            Self::BbqFlat => "bbq_flat",
+        }
+    }
+
+    /// Whether the vectors that are compared first are not the whole ones.
+    fn is_quantized(self) -> bool {
+        !matches!(self, Self::Hnsw | Self::Flat)
+    }
+
+    /// What keeps vectors of this dimension out of such an index, if anything does.
+    pub fn refuses(self, dimension: usize) -> Option<&'static str> {
+        match self {
+            Self::Int4Hnsw if !dimension.is_multiple_of(2) => Some("takes an even dimension"),
+            Self::BbqHnsw | Self::BbqFlat if dimension < 64 => Some("takes 64 dimensions or more"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for IndexType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No index type has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no index type; there are int8_hnsw, hnsw, int4_hnsw, bbq_hnsw, flat, int8_flat and bbq_flat"
+)]
+pub struct UnknownIndexType(String);
+
+impl FromStr for IndexType {
+    type Err = UnknownIndexType;
+
+    fn from_str(name: &str) -> Result<Self, UnknownIndexType> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|kind| kind.name() == name)
+            .ok_or_else(|| UnknownIndexType(name.to_owned()))
+    }
+}
+
+/// How an index is made; kept with its registration, so that a lost one is made again alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexOptions {
+    /// How vectors are kept.
+    #[serde(rename = "type")]
+    pub index_type: IndexType,
+    /// Primary shards.
+    pub shards: u32,
+    /// Replicas of each.
+    pub replicas: u32,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        Self {
+            index_type: IndexType::default(),
+            shards: 1,
+            replicas: 0,
+        }
+    }
+}
+
 /// The body that creates an index: settings, strict mapping and `_meta`.
-pub fn index_body(models: &[ModelField], shards: u32, replicas: u32) -> Value {
+pub fn index_body(models: &[ModelField], options: &IndexOptions) -> Value {
     let meta = IndexMeta {
         mapping_version: MAPPING_VERSION,
         models: models.to_vec(),
@@ -62,16 +175,25 @@ pub fn index_body(models: &[ModelField], shards: u32, replicas: u32) -> Value {
         "sightings": {"type": "integer"},
         "rev": {"type": "long"},
     });
-    for model in models {
+    let mut index_options = json!({"type": options.index_type});
+    if options.index_type.is_quantized() {
         // int8 alone misses 8 % of the true neighbours (recall@10 .92 on 20,000 vectors), so the
-        // candidates are rescored with the f32 vectors; `cosine` because queries come unnormalised.
+        // candidates are rescored with the f32 vectors.
+        index_options["rescore_vector"] = json!({"oversample": 3.0});
+    }
+    for model in models {
+        // `cosine` because queries come unnormalised.
         properties[&model.field] = json!({
             "type": "dense_vector", "dims": model.dimension, "index": true, "similarity": "cosine",
-            "index_options": {"type": "int8_hnsw", "rescore_vector": {"oversample": 3.0}},
+            "index_options": index_options,
         });
     }
     json!({
-        "settings": {"number_of_shards": shards, "number_of_replicas": replicas},
+        "settings": {
+            "number_of_shards": options.shards,
+            "number_of_replicas": options.replicas,
+            "gc_deletes": REMEMBER_DELETES,
+        },
         "mappings": {"dynamic": "strict", "_meta": meta, "properties": properties},
     })
 }
@@ -80,14 +202,37 @@ pub fn index_body(models: &[ModelField], shards: u32, replicas: u32) -> Value {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_index_body_is_as_recorded() {
-        let models = [ModelField {
+    fn models() -> [ModelField; 1] {
+        [ModelField {
             field: IMAGE_EMBEDDING.into(),
             model: "lite".into(),
             digest: "d1".into(),
             dimension: 512,
-        }];
-        insta::assert_json_snapshot!(index_body(&models, 1, 0));
+        }]
+    }
+
+    #[test]
+    fn the_index_body_is_as_recorded() {
+        insta::assert_json_snapshot!(index_body(&models(), &IndexOptions::default()));
+    }
+
+    #[test]
+    fn whole_vectors_are_not_rescored() {
+        for index_type in IndexType::ALL {
+            let options = IndexOptions {
+                index_type,
+                ..IndexOptions::default()
+            };
+            let body = index_body(&models(), &options);
+            let made = &body["mappings"]["properties"][IMAGE_EMBEDDING]["index_options"];
+            assert_eq!(made["type"], index_type.name());
+            let rescored = made["rescore_vector"].is_object();
+            let whole = matches!(index_type, IndexType::Hnsw | IndexType::Flat);
+            assert_ne!(rescored, whole, "{index_type}");
+            assert_eq!(index_type.name().parse(), Ok(index_type));
+        }
+        assert!("ivf".parse::<IndexType>().is_err());
+        assert!(IndexType::BbqHnsw.refuses(4).is_some());
+        assert!(IndexType::BbqHnsw.refuses(512).is_none());
     }
 }

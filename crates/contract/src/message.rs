@@ -3,8 +3,6 @@
 //! Whichever queue it comes by, a message to the indexer means "image X has changed": what the
 //! document shows is read from Postgres, so neither order nor repetition matters.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
@@ -62,6 +60,17 @@ pub trait Message: Serialize + DeserializeOwned {
     }
 }
 
+/// The image that a body names, whatever else the body is or lacks: so that a message that cannot be
+/// read can still be told to belong to an image.
+pub fn image_of(body: &[u8]) -> Option<ImageId> {
+    #[derive(Deserialize)]
+    struct Named {
+        image_id: ImageId,
+    }
+    let named: Named = serde_json::from_slice(body).ok()?;
+    Some(named.image_id)
+}
+
 /// A body that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
@@ -88,10 +97,8 @@ impl Verdict for MessageError {
     fn disposition(&self) -> Disposition {
         match self {
             Self::Foreign { .. } => Disposition::DeadLetter,
-            // A later build's consumer may take it from the retry queue meanwhile.
-            Self::Newer { .. } => Disposition::Retry {
-                after: Duration::from_secs(10),
-            },
+            // A later build's consumer takes it from the retry queue, whenever it comes.
+            Self::Newer { .. } => Disposition::Wait,
         }
     }
 
@@ -289,7 +296,59 @@ mod tests {
             ));
         }
         let newer = ImageChanged::from_body(br#"{"version":2,"whatever":true}"#);
-        assert!(matches!(newer, Err(MessageError::Newer { version: 2, .. })));
+        let newer = newer.expect_err("a later build wrote it");
+        assert!(matches!(newer, MessageError::Newer { version: 2, .. }));
+        assert_eq!(newer.disposition(), Disposition::Wait);
+        assert_eq!(newer.reason(), "newer_message");
+    }
+
+    /// A body of every version that ever was, as it went over the wire: never edit one, add the next.
+    #[test]
+    fn every_version_so_far_is_read() {
+        let id = ImageId::of(b"picture");
+        let v1 = |rest: &str| format!(r#"{{"version":1,"image_id":"{id}"{rest}}}"#).into_bytes();
+
+        let read = ImageFetched::from_body(&v1(&format!(
+            r#","blob_key":"{}","format":"jpeg""#,
+            BlobKey::original(&id, ImageFormat::Jpeg)
+        )));
+        let read = read.expect("version 1");
+        assert_eq!((read.image_id, read.format), (id, ImageFormat::Jpeg));
+        assert_eq!(read.blob_key, BlobKey::original(&id, ImageFormat::Jpeg));
+
+        let read = ImageChanged::from_body(&v1("")).expect("version 1");
+        assert_eq!(read, ImageChanged { image_id: id });
+
+        // 0.6 and -0.8.
+        let read = ImageEmbedded::from_body(&v1(&format!(
+            r#","outcome":{{"encoded":{{"embeddings":[{{"model":"lite","digest":"d1","vector":"mpkZP83MTL8="}}],"phash":"00ff00ff00ff00ff","colors":["red"],"thumbnail":"{}"}}}}"#,
+            BlobKey::thumbnail(&id)
+        )));
+        assert_eq!(read.expect("version 1"), embedded(vec![0.6, -0.8]));
+
+        let read = ImageEmbedded::from_body(&v1(
+            r#","outcome":{"failed":{"reason":"decode_failed","detail":"…"}}"#,
+        ));
+        let outcome = read.expect("version 1").outcome;
+        assert!(
+            matches!(outcome, EncodingOutcome::Failed { reason, .. } if reason == "decode_failed")
+        );
+    }
+
+    #[test]
+    fn an_image_is_known_by_whatever_body_names_it() {
+        let id = ImageId::of(b"picture");
+        for (body, expected) in [
+            (
+                format!(r#"{{"version":9,"image_id":"{id}","new":[1]}}"#),
+                Some(id),
+            ),
+            (format!(r#"{{"image_id":"{id}"}}"#), Some(id)),
+            (r#"{"version":1,"image_id":"x"}"#.to_owned(), None),
+            ("hello".to_owned(), None),
+        ] {
+            assert_eq!(image_of(body.as_bytes()), expected, "{body}");
+        }
     }
 
     proptest! {
