@@ -210,6 +210,8 @@ async fn applied(connection: &mut PgConnection) -> Result<BTreeMap<i64, Vec<u8>>
 pub fn is_transient(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        // What a server says, or leaves unsaid, that ends in the middle of the handshake.
+        sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
         _ => false,
     }
@@ -240,6 +242,9 @@ mod tests {
             assert!(!is_passing(code), "{code}");
         }
         assert!(is_transient(&sqlx::Error::PoolTimedOut));
+        assert!(is_transient(&sqlx::Error::Protocol(
+            "unexpected response".into()
+        )));
         assert!(!is_transient(&sqlx::Error::RowNotFound));
     }
 

@@ -78,7 +78,9 @@ pub fn install_tls() {
 
 /// Reads `log.level`; also what the validation of the configuration asks.
 pub(crate) fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    EnvFilter::builder().parse(level)
+    // What lapin calls a warning is an answer that publishers ask for and handle.
+    let returns = "lapin::returned_messages=error".parse()?;
+    Ok(EnvFilter::builder().parse(level)?.add_directive(returns))
 }
 
 fn install_log(config: &Log) -> Result<(), TelemetryError> {

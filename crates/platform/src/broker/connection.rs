@@ -10,6 +10,8 @@ use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties};
 use tusou_contract::Queue;
 
+use super::dead::DeadQueue;
+use super::one_by_one::OneByOne;
 use super::publisher::{Outgoing, Publisher};
 use super::subscription::Subscription;
 use super::{BrokerError, topology};
@@ -76,8 +78,28 @@ impl Broker {
         let publisher = self.publisher().await?;
         // A queue whose leader is still being elected, after a restart, may never answer.
         in_time("a subscription", async {
-            let (channel, attempts) = (self.channel().await?, self.config.max_attempts);
-            Subscription::open(channel, queue, prefetch, publisher, attempts).await
+            let channel = self.channel().await?;
+            Subscription::open(channel, queue, prefetch, publisher, &self.config).await
+        })
+        .await
+    }
+
+    /// Takes messages of a queue one at a time, without waiting for any.
+    pub async fn one_by_one(&self, queue: Queue) -> Result<OneByOne, BrokerError> {
+        in_time("a channel", async {
+            let publisher = self.publisher().await?;
+            let channel = self.channel().await?;
+            Ok(OneByOne::open(channel, queue, publisher, &self.config))
+        })
+        .await
+    }
+
+    /// Opens the dead queue of a work queue. Its messages are held until they are retried, dropped
+    /// or given back, or the connection ends.
+    pub async fn dead(&self, queue: Queue) -> Result<DeadQueue, BrokerError> {
+        in_time("a channel", async {
+            let publisher = self.publisher().await?;
+            Ok(DeadQueue::open(self.channel().await?, queue, publisher))
         })
         .await
     }
@@ -124,7 +146,7 @@ impl Broker {
         }
     }
 
-    async fn channel(&self) -> Result<Channel, BrokerError> {
+    pub(super) async fn channel(&self) -> Result<Channel, BrokerError> {
         self.connection
             .create_channel()
             .await
@@ -133,7 +155,7 @@ impl Broker {
 }
 
 /// What the broker does not answer within 15 s it will not answer.
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     what: &str,
     asked: impl Future<Output = Result<T, BrokerError>>,
 ) -> Result<T, BrokerError> {

@@ -14,10 +14,13 @@ use tusou_contract::{Disposition, Message, MessageError, Queue, Verdict};
 use super::publisher::{Letter, Posted};
 use super::{BrokerError, Publisher, header};
 use crate::backoff::Backoff;
+use crate::config::Amqp;
 
 /// The longest that a message waits for room in a full retry or dead queue, before it is given
 /// back. A given-back message is delivered again at once, so this is also the pace of trying.
 const ROOM_WAIT: Duration = Duration::from_secs(20);
+/// The header in which a quorum queue counts how often it had a message back.
+pub(super) const DELIVERY_COUNT: &str = "x-delivery-count";
 /// The most characters of [`header::DETAIL`].
 const MAX_DETAIL: usize = 1_000;
 
@@ -38,19 +41,42 @@ pub(super) struct Desk {
     queue: Queue,
     publisher: Publisher,
     max_attempts: u32,
+    max_deliveries: u32,
 }
 
 impl Desk {
-    pub(super) fn new(queue: Queue, publisher: Publisher, max_attempts: u32) -> Self {
+    pub(super) fn new(queue: Queue, publisher: Publisher, config: &Amqp) -> Self {
         Self {
             queue,
             publisher,
-            max_attempts,
+            max_attempts: config.max_attempts,
+            max_deliveries: config.max_deliveries,
         }
     }
 
     pub(super) fn queue(&self) -> Queue {
         self.queue
+    }
+}
+
+/// The message was delivered too often without ever coming to an end: it may be what kills the
+/// process, so it is parked unhandled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "delivered {deliveries} times before without coming to an end: it may be what kills the process"
+)]
+pub struct Quarantined {
+    /// Earlier deliveries, given-back ones included.
+    pub deliveries: u32,
+}
+
+impl Verdict for Quarantined {
+    fn disposition(&self) -> Disposition {
+        Disposition::DeadLetter
+    }
+
+    fn reason(&self) -> &'static str {
+        "killed_process"
     }
 }
 
@@ -85,13 +111,31 @@ impl Delivery {
 
     /// Which attempt this is; the first counts 1.
     pub fn attempt(&self) -> u32 {
-        let headers = self.inner.properties.headers().as_ref();
-        headers
-            .and_then(|headers| headers.inner().get(header::ATTEMPT))
-            .and_then(integer)
-            .and_then(|attempt| u32::try_from(attempt).ok())
-            .unwrap_or(1)
-            .max(1)
+        self.count(header::ATTEMPT).unwrap_or(1).max(1)
+    }
+
+    /// How often the broker delivered it before and had it back, by a crash or given back: 0 for a
+    /// new one, and again for one that comes from its retry queue.
+    pub fn deliveries(&self) -> u32 {
+        self.count(DELIVERY_COUNT).unwrap_or(0)
+    }
+
+    /// Whether it is to be parked unhandled, since it was delivered `amqp.max_deliveries` times and
+    /// never came to an end.
+    ///
+    /// Every consumer asks this *before* it handles the message, and settles the delivery with what
+    /// it gets: `if let Some(error) = delivery.suspect() { delivery.settle(&Err(error)).await? }`.
+    /// So the message that kills the process ends as a dead letter with its reason, and each start
+    /// after a crash comes nearer to that.
+    pub fn suspect(&self) -> Option<Quarantined> {
+        let deliveries = self.deliveries();
+        (deliveries >= self.desk.max_deliveries).then_some(Quarantined { deliveries })
+    }
+
+    fn count(&self, header: &str) -> Option<u32> {
+        let headers = self.inner.properties.headers().as_ref()?;
+        let count = integer(headers.inner().get(header)?)?;
+        u32::try_from(count).ok()
     }
 
     /// Whether the broker delivered it before: handle it alone, it may have killed the process.
@@ -110,7 +154,9 @@ impl Delivery {
         went_out(acknowledged)
     }
 
-    /// Gives it back unharmed (the dependency is away).
+    /// Gives it back unharmed (the dependency is away). The broker counts it as a delivery: prefer
+    /// [`Delivery::settle`] with [`Disposition::Later`], which sees to it that what is merely given
+    /// back never comes to the quarantine.
     pub async fn give_back(self) -> Result<(), BrokerError> {
         let given_back = self.inner.nack(BasicNackOptions {
             requeue: true,
@@ -121,8 +167,12 @@ impl Delivery {
 
     /// What became of it: `Ok` is acknowledged; an error's verdict decides otherwise. A retry rests
     /// in the retry queue for `amqp.retry_after_ms`, whatever wait the verdict asks for, and is a
-    /// dead letter after `amqp.max_attempts`. While the retry or dead queue is full it waits up to 20 s,
-    /// then gives the message back.
+    /// dead letter after `amqp.max_attempts`. What waits rests there too, however often. Both carry
+    /// the reason. While the retry or dead queue is full it waits up to 20 s, then gives the message
+    /// back.
+    ///
+    /// A message that would come to the quarantine only because it is given back again goes by the
+    /// retry queue instead, where the broker forgets its deliveries: an outage looks like no killer.
     ///
     /// # Errors
     /// [`BrokerError::Away`]: nothing is known of the message, and it will be delivered again.
@@ -136,21 +186,32 @@ impl Delivery {
                 self.ack().await?;
                 Ok(Settled::Done)
             }
-            Disposition::Later | Disposition::Fatal => {
+            Disposition::Later | Disposition::Fatal
+                if self.deliveries() + 1 < self.desk.max_deliveries =>
+            {
                 self.give_back().await?;
                 Ok(Settled::Later)
             }
+            Disposition::Wait | Disposition::Later | Disposition::Fatal => {
+                let headers = because(self.attempt(), error);
+                self.rest(headers).await
+            }
             Disposition::Retry { .. } if self.attempt() < self.desk.max_attempts => {
-                let headers = self.attempts(self.attempt() + 1);
-                let target = self.queue().retry_name();
-                self.hand_over(&target, headers, Settled::Later).await
+                let headers = because(self.attempt() + 1, error);
+                self.rest(headers).await
             }
             Disposition::Retry { .. } | Disposition::DeadLetter => {
-                let headers = self.obituary(error.reason(), &in_words(error));
+                let headers = self.obituary(error);
                 let target = self.queue().dead_name();
                 self.hand_over(&target, headers, Settled::Dead).await
             }
         }
+    }
+
+    /// To the retry queue, to come back after its time.
+    async fn rest(self, headers: FieldTable) -> Result<Settled, BrokerError> {
+        let target = self.queue().retry_name();
+        self.hand_over(&target, headers, Settled::Later).await
     }
 
     /// Publishes it to `target`, then acknowledges it here: a crash between the two doubles the
@@ -192,30 +253,29 @@ impl Delivery {
         }
     }
 
-    fn attempts(&self, attempt: u32) -> FieldTable {
-        let mut headers = FieldTable::default();
-        headers.insert(
-            header::ATTEMPT.into(),
-            AMQPValue::LongLongInt(attempt.into()),
-        );
-        headers
-    }
-
-    fn obituary(&self, reason: &str, detail: &str) -> FieldTable {
+    fn obituary(&self, error: &dyn Verdict) -> FieldTable {
         let died_at = OffsetDateTime::now_utc()
             .format(&Rfc3339)
             .expect("the present has four digits in its year");
-        let mut headers = self.attempts(self.attempt());
-        for (key, value) in [
-            (header::REASON, reason),
-            (header::DETAIL, detail),
-            (header::DIED_AT, &died_at),
-            (header::QUEUE, self.queue().name()),
-        ] {
-            headers.insert(key.into(), AMQPValue::LongString(value.into()));
-        }
+        let mut headers = because(self.attempt(), error);
+        insert_text(&mut headers, header::DIED_AT, &died_at);
+        insert_text(&mut headers, header::QUEUE, self.queue().name());
         headers
     }
+}
+
+/// The headers that say for which attempt a message is, and of what the last one failed.
+fn because(attempt: u32, error: &dyn Verdict) -> FieldTable {
+    let mut headers = FieldTable::default();
+    let attempt = AMQPValue::LongLongInt(attempt.into());
+    headers.insert(header::ATTEMPT.into(), attempt);
+    insert_text(&mut headers, header::REASON, error.reason());
+    insert_text(&mut headers, header::DETAIL, &in_words(error));
+    headers
+}
+
+fn insert_text(headers: &mut FieldTable, key: &str, value: &str) {
+    headers.insert(key.into(), AMQPValue::LongString(value.into()));
 }
 
 impl fmt::Debug for Delivery {
@@ -231,7 +291,7 @@ impl fmt::Debug for Delivery {
 }
 
 /// lapin says `false` where the channel was gone and nothing was sent.
-fn went_out(sent: lapin::Result<bool>) -> Result<(), BrokerError> {
+pub(super) fn went_out(sent: lapin::Result<bool>) -> Result<(), BrokerError> {
     match sent {
         Ok(true) => Ok(()),
         Ok(false) => Err(BrokerError::away("the channel is closed")),
@@ -239,7 +299,7 @@ fn went_out(sent: lapin::Result<bool>) -> Result<(), BrokerError> {
     }
 }
 
-fn integer(value: &AMQPValue) -> Option<i64> {
+pub(super) fn integer(value: &AMQPValue) -> Option<i64> {
     match *value {
         AMQPValue::ShortShortInt(value) => Some(value.into()),
         AMQPValue::ShortShortUInt(value) => Some(value.into()),
@@ -253,7 +313,7 @@ fn integer(value: &AMQPValue) -> Option<i64> {
 }
 
 /// The error with its causes, cut to [`MAX_DETAIL`] characters.
-fn in_words(error: &dyn std::error::Error) -> String {
+fn in_words(error: &dyn Verdict) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! Queue depths from RabbitMQ's management API, for `tusou status`.
+//! Queue depths, reasons and flags from RabbitMQ's management API, for `tusou status`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,8 +6,10 @@ use std::time::Duration;
 use lapin::uri::AMQPUri;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tusou_contract::queue::FLAG_PREFIX;
 use url::Url;
 
+use super::dead::PARKED_BY_BROKER;
 use super::{BrokerError, header};
 use crate::config::Config;
 
@@ -25,6 +27,17 @@ pub struct QueueDepth {
     /// Delivered, not yet settled.
     #[serde(rename = "messages_unacknowledged", default)]
     pub unacknowledged: u64,
+}
+
+/// A flag that is up ([`super::Broker::flag_up`]), as the management API last heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag {
+    /// Its name: `paused.encoder`.
+    pub name: String,
+    /// Why it was put up, in the words of whoever did; may be empty.
+    pub why: String,
+    /// Since when, RFC 3339; empty where a foreign hand made it.
+    pub since: String,
 }
 
 /// A client of the management API, for the virtual host of `amqp.url`.
@@ -71,7 +84,7 @@ impl Management {
         Ok(Self { client, queues })
     }
 
-    /// Every queue of the virtual host, by name.
+    /// Every queue of the virtual host, by name, but for flags, which hold no messages.
     ///
     /// # Errors
     /// [`BrokerError::Away`] where nothing answers, [`BrokerError::Refused`] where the user may
@@ -81,35 +94,70 @@ impl Management {
         url.set_query(Some("columns=name,messages_ready,messages_unacknowledged"));
         let answer = self.ask(self.client.get(url), "the list of queues").await?;
         let mut queues: Vec<QueueDepth> = answer.json().await.map_err(away)?;
+        queues.retain(|queue| !queue.name.starts_with(FLAG_PREFIX));
         queues.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(queues)
     }
 
-    /// How many of the first `most` messages of a dead queue died of which reason. The messages
-    /// are looked at and put back where they were.
+    /// Every flag that is up, by name.
+    ///
+    /// # Errors
+    /// As [`Management::queues`].
+    pub async fn flags(&self) -> Result<Vec<Flag>, BrokerError> {
+        #[derive(Deserialize)]
+        struct Declared {
+            name: String,
+            #[serde(default)]
+            arguments: Value,
+        }
+        let mut url = self.queues.clone();
+        url.set_query(Some("columns=name,arguments"));
+        let answer = self.ask(self.client.get(url), "the list of queues").await?;
+        let queues: Vec<Declared> = answer.json().await.map_err(away)?;
+        let text = |arguments: &Value, key: &str| {
+            let text = arguments.get(key).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let mut flags: Vec<Flag> = queues
+            .into_iter()
+            .filter(|queue| queue.name.starts_with(FLAG_PREFIX))
+            .map(|queue| Flag {
+                why: text(&queue.arguments, header::WHY),
+                since: text(&queue.arguments, header::SINCE),
+                name: queue.name,
+            })
+            .collect();
+        flags.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(flags)
+    }
+
+    /// How many of the first `most` messages of a dead or retry queue are there for which reason.
+    /// The messages are looked at and put back where they were.
     ///
     /// # Errors
     /// As [`Management::queues`].
     pub async fn reasons(
         &self,
-        dead: &str,
+        queue: &str,
         most: u64,
     ) -> Result<BTreeMap<String, u64>, BrokerError> {
         let mut url = self.queues.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.extend([dead, "get"]);
+            path.extend([queue, "get"]);
         }
         let look = json!({
             "count": most, "ackmode": "ack_requeue_true", "encoding": "base64", "truncate": 0,
         });
         let request = self.client.post(url).json(&look);
-        let answer = self.ask(request, "a look into a dead queue").await?;
+        let answer = self.ask(request, "a look into a queue").await?;
         let messages: Vec<Value> = answer.json().await.map_err(away)?;
         let mut reasons = BTreeMap::new();
         for message in &messages {
             let headers = &message["properties"]["headers"];
-            // Without one the broker itself parked it, at its delivery limit.
-            let reason = headers[header::REASON].as_str().unwrap_or("delivery_limit");
+            // What the broker itself parked may carry the reason of an earlier retry.
+            let parked = queue.ends_with(".dead") && headers[header::DIED_AT].is_null();
+            let reason = headers[header::REASON].as_str().filter(|_| !parked);
+            let reason = reason.unwrap_or(PARKED_BY_BROKER);
             *reasons.entry(reason.to_owned()).or_insert(0) += 1;
         }
         Ok(reasons)

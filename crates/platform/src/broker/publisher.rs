@@ -37,9 +37,17 @@ impl Outgoing {
             body: message.to_body(),
         }
     }
+
+    /// The same by another queue that takes such messages: a back-fill's.
+    pub fn by<M: Message>(queue: Queue, message: &M) -> Self {
+        Self {
+            queue,
+            ..Self::of(message)
+        }
+    }
 }
 
-/// A message by the name of its queue, as retry and dead queues need it.
+/// A message by the name of its queue, as retry, dead and flag queues need it.
 #[derive(Debug, Clone)]
 pub(super) struct Letter<'a> {
     pub(super) queue: &'a str,

@@ -12,6 +12,7 @@ use tusou_contract::Queue;
 use super::connection::CLOSE_WAIT;
 use super::delivery::{Delivery, Desk};
 use super::{BrokerError, Publisher};
+use crate::config::Amqp;
 
 /// A consumed queue. When it is closed or dropped, and its deliveries are gone, what was not
 /// settled goes back to the queue.
@@ -27,7 +28,7 @@ impl Subscription {
         queue: Queue,
         prefetch: u16,
         publisher: Publisher,
-        max_attempts: u32,
+        config: &Amqp,
     ) -> Result<Self, BrokerError> {
         let refused = |error: lapin::Error| {
             BrokerError::of(&format!("to consume the queue `{queue}`"), &error)
@@ -48,7 +49,7 @@ impl Subscription {
         Ok(Self {
             channel,
             consumer,
-            desk: Arc::new(Desk::new(queue, publisher, max_attempts)),
+            desk: Arc::new(Desk::new(queue, publisher, config)),
         })
     }
 

@@ -10,7 +10,8 @@ use super::BrokerError;
 use crate::config::Amqp;
 
 /// Deliveries after which the broker itself parks a message, since RabbitMQ 3.10 counts every
-/// redelivery, given-back ones included. A mere guard against a message that kills the process.
+/// redelivery, given-back ones included. The last guard: `amqp.max_deliveries`, which parks a message
+/// with its reason, comes long before.
 const DELIVERY_LIMIT: i64 = 100;
 
 /// Declares every queue. A queue that is there with the same arguments stays as it is.

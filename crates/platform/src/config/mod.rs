@@ -7,6 +7,7 @@
 
 mod error;
 mod file;
+mod keep;
 mod keys;
 mod load;
 mod sections;
@@ -15,6 +16,7 @@ mod validate;
 mod variables;
 
 pub use error::{ConfigError, Origin, Problem};
+pub use keep::{KeepOriginals, UnknownRule};
 pub use load::{Source, Variables, load, load_with, locate};
 pub use sections::{
     Amqp, Blobs, Config, Crawler, Database, Elasticsearch, Encoder, Indexer, Log, LogFormat,

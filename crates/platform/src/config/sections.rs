@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::keep::KeepOriginals;
+
 /// The whole configuration, of all services: one file serves them all.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -68,6 +70,9 @@ pub struct Amqp {
     pub retry_after_ms: u32,
     /// Attempts of a message, the first included, before it is dead.
     pub max_attempts: u32,
+    /// Deliveries of a message that never came to an end, before it is dead: it may be what kills
+    /// the process. Given-back messages count too, so it is high.
+    pub max_deliveries: u32,
 }
 
 impl Default for Amqp {
@@ -77,6 +82,7 @@ impl Default for Amqp {
             queue_limit: 10_000,
             retry_after_ms: 10_000,
             max_attempts: 5,
+            max_deliveries: 20,
         }
     }
 }
@@ -140,12 +146,19 @@ impl Default for Elasticsearch {
 pub struct Blobs {
     /// `file:///folder`; made when it is not there.
     pub url: String,
+    /// Bytes of the disk that stay free: with less, no blob is stored, and the services wait. A disk
+    /// that Postgres shares must not be driven to nothing.
+    pub min_free_bytes: u64,
+    /// How long an original is kept once its picture is encoded: `always`, `none`, or days: `30d`.
+    pub keep_originals: KeepOriginals,
 }
 
 impl Default for Blobs {
     fn default() -> Self {
         Self {
             url: "file:///var/lib/tusou/blobs".into(),
+            min_free_bytes: 1 << 30,
+            keep_originals: KeepOriginals::Always,
         }
     }
 }

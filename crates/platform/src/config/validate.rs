@@ -17,7 +17,8 @@ pub(super) struct Fault {
 }
 
 /// Whole numbers that may be 0; every other must be at least 1.
-const MAY_BE_ZERO: [&str; 10] = [
+const MAY_BE_ZERO: [&str; 11] = [
+    "blobs.min_free_bytes",
     "elasticsearch.replicas",
     "crawler.host_delay_ms",
     "crawler.max_crawl_delay_ms",
@@ -61,11 +62,15 @@ fn numbers(config: &Config) -> Vec<Fault> {
         };
         let least = i64::from(!MAY_BE_ZERO.contains(&key.as_str()));
         let most = match key.as_str() {
+            // A petabyte: a disk's size, not a body's.
+            "blobs.min_free_bytes" => 1 << 50,
             key if key.ends_with("_ms") => DAY_MS,
             key if key.ends_with("_seconds") => DAY_MS / 1000,
             key if key.ends_with("_bytes") => 1 << 30,
             key if key.ends_with("_pixels") => 1 << 30,
             "elasticsearch.shards" => 1024,
+            // Below the queues' own limit, at which the broker parks a message without a reason.
+            "amqp.max_deliveries" => 99,
             "crawler.max_redirects" => 20,
             "encoder.decode_threads" | "encoder.sessions" => 1024,
             "encoder.batch" | "database.max_connections" => 4096,

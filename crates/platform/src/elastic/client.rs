@@ -1,5 +1,6 @@
 //! The client.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::bulk::{self, BulkItem, BulkOutcome};
 use super::error::{ElasticError, cut, in_words};
+use super::versions;
 use crate::config::Elasticsearch;
 
 /// Only these parts of a bulk's answer are asked for: what was written without trouble is not told
@@ -205,6 +207,44 @@ impl Elastic {
         answer["count"]
             .as_u64()
             .ok_or_else(|| ElasticError::Answer(format!("{what}: there is no count in it")))
+    }
+
+    /// The version of each of these documents that the index holds, written a moment ago or not, by
+    /// id.
+    pub async fn versions(
+        &self,
+        index: &str,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, i64>, ElasticError> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let what = format!("a look at documents of `{index}`");
+        let path = format!("/{index}/_mget");
+        let docs = ids.iter().map(|id| json!({"_id": id, "_source": false}));
+        let body = json!({"docs": docs.collect::<Vec<_>>()});
+        let answered = self
+            .ask(&what, Method::Post, &path, Some(&body), &[])
+            .await?;
+        versions::of_documents(&what, &read(&what, &answered.body)?)
+    }
+
+    /// The next `size` documents of an index after the id `after`, in the order of their `image_id`:
+    /// id and version. Those that were searchable at the last refresh.
+    pub async fn page(
+        &self,
+        index: &str,
+        after: Option<&str>,
+        size: usize,
+    ) -> Result<Vec<(String, i64)>, ElasticError> {
+        let mut body = json!({
+            "size": size, "query": {"match_all": {}}, "sort": ["image_id"], "version": true,
+            "_source": false, "track_total_hits": false,
+        });
+        if let Some(after) = after {
+            body["search_after"] = json!([after]);
+        }
+        versions::of_hits(&self.search(index, &body).await?)
     }
 
     /// Any other request, with a JSON body; the whole answer.

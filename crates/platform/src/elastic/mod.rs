@@ -3,6 +3,7 @@
 mod bulk;
 mod client;
 mod error;
+mod versions;
 
 pub use bulk::{BulkItem, BulkOutcome};
 pub use client::Elastic;

@@ -1,17 +1,49 @@
 //! Blobs on the file system.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tempfile::TempDir;
 use tusou_contract::{BlobKey, Disposition, ImageFormat, ImageId, Verdict};
-use tusou_platform::blobs::{BlobError, BlobStore};
+use tusou_platform::blobs::{BlobError, BlobStore, Listing};
 use tusou_platform::config::Blobs;
 
+const HOUR: Duration = Duration::from_secs(3_600);
+
 fn store(folder: &Path) -> BlobStore {
-    let url = format!("file://{}/not made yet", folder.display());
-    BlobStore::open(&Blobs { url }).expect("the folder can be made")
+    store_that_keeps(folder, 0)
+}
+
+fn store_that_keeps(folder: &Path, min_free_bytes: u64) -> BlobStore {
+    let config = Blobs {
+        url: format!("file://{}/not made yet", folder.display()),
+        min_free_bytes,
+        ..Blobs::default()
+    };
+    BlobStore::open(&config).expect("the folder can be made")
+}
+
+fn file(folder: &Path, key: &BlobKey) -> PathBuf {
+    folder.join("not made yet").join(key.as_str())
+}
+
+/// Makes a file an hour old.
+fn age(path: &Path) {
+    let opened = std::fs::File::options().write(true).open(path);
+    let hour_ago = SystemTime::now() - HOUR;
+    opened
+        .and_then(|file| file.set_modified(hour_ago))
+        .expect("a file of this user");
+}
+
+async fn listed(mut listing: Listing) -> Vec<(BlobKey, u64)> {
+    let mut found = Vec::new();
+    while let Some(page) = listing.next().await.expect("the folder can be read") {
+        found.extend(page.blobs.into_iter().map(|blob| (blob.key, blob.bytes)));
+    }
+    found
 }
 
 fn key(bytes: &[u8]) -> BlobKey {
@@ -136,8 +168,133 @@ fn an_address_that_cannot_be_used_is_told_with_its_key() {
         "file://host/x",
         "file:///dev/null/x",
     ] {
-        let error = BlobStore::open(&Blobs { url: url.into() }).expect_err(url);
+        let config = Blobs {
+            url: url.into(),
+            ..Blobs::default()
+        };
+        let error = BlobStore::open(&config).expect_err(url);
         assert!(error.to_string().contains("blobs.url"), "{error}");
         assert_eq!(error.disposition(), Disposition::Fatal);
     }
+}
+
+#[tokio::test]
+async fn a_blob_that_is_put_again_is_young_again() {
+    let folder = TempDir::new().expect("a folder");
+    let blobs = store(folder.path());
+    let bytes = Bytes::from_static(b"picture");
+    let key = key(&bytes);
+    blobs.put(&key, bytes.clone()).await.expect("stored");
+    age(&file(folder.path(), &key));
+    let before = SystemTime::now() - HOUR / 2;
+    blobs.put(&key, bytes).await.expect("stored");
+    let page = blobs.list("originals", None).next().await;
+    let page = page.expect("an answer").expect("a blob");
+    assert!(page.blobs[0].modified > before, "{page:?}");
+    assert!(!blobs.set_aside(&key, before).await.expect("an answer"));
+}
+
+#[tokio::test]
+async fn nothing_is_stored_on_a_disk_that_is_to_keep_more_free() {
+    let folder = TempDir::new().expect("a folder");
+    let bytes = Bytes::from_static(b"picture");
+    let full = store_that_keeps(folder.path(), 1 << 60);
+    for error in [
+        full.put(&key(&bytes), bytes.clone())
+            .await
+            .expect_err("full"),
+        full.probe().await.expect_err("full"),
+    ] {
+        assert!(matches!(error, BlobError::Full(_)), "{error}");
+        assert_eq!(error.disposition(), Disposition::Later);
+        assert!(
+            error.to_string().contains("blobs.min_free_bytes"),
+            "{error}"
+        );
+    }
+    let roomy = store(folder.path());
+    roomy.probe().await.expect("there is room");
+    assert_eq!(listed(roomy.list("originals", None)).await, []);
+    roomy
+        .put(&key(&bytes), bytes.clone())
+        .await
+        .expect("stored");
+    // What is there needs no room.
+    full.put(&key(&bytes), bytes).await.expect("nothing new");
+    let left = std::fs::read_dir(folder.path().join("not made yet")).expect("a folder");
+    assert_eq!(left.count(), 1, "a trial leaves nothing behind");
+}
+
+#[tokio::test]
+async fn a_listing_is_in_the_order_of_keys_and_goes_on_where_it_was() {
+    let folder = TempDir::new().expect("a folder");
+    let blobs = store(folder.path());
+    let mut keys = Vec::new();
+    for number in 0..1_300_u32 {
+        let bytes = Bytes::from(number.to_le_bytes().to_vec());
+        let key = key(&bytes);
+        let path = file(folder.path(), &key);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, &bytes).expect("written");
+        keys.push((key, 4));
+    }
+    keys.sort_by(|a, b| a.0.as_str().cmp(b.0.as_str()));
+    assert_eq!(listed(blobs.list("originals", None)).await, keys);
+    let after = Some(&keys[700].0);
+    assert_eq!(listed(blobs.list("originals", after)).await, keys[701..]);
+    let last = keys.last().map(|(key, _)| key);
+    assert_eq!(listed(blobs.list("originals", last)).await, []);
+    assert_eq!(listed(blobs.list("thumbnails", None)).await, []);
+    // A write that was broken off is no blob.
+    let part = file(folder.path(), &keys[0].0).with_extension("png#1");
+    std::fs::write(&part, b"pi").expect("written");
+    let page = blobs.list("originals", None).next().await;
+    let page = page.expect("an answer").expect("a page");
+    let [unfinished] = page.unfinished.as_slice() else {
+        panic!("{:?}", page.unfinished)
+    };
+    assert_eq!((&unfinished.path, unfinished.bytes), (&part, 2));
+    blobs.remove_unfinished(unfinished).await.expect("removed");
+    assert!(!part.exists());
+}
+
+#[tokio::test]
+async fn a_blob_set_aside_is_not_read_and_comes_back_whole() {
+    let folder = TempDir::new().expect("a folder");
+    let blobs = store(folder.path());
+    let bytes = Bytes::from_static(b"picture");
+    let key = key(&bytes);
+    let later = SystemTime::now() + HOUR;
+    assert!(!blobs.set_aside(&key, later).await.expect("an answer"));
+    blobs.put(&key, bytes.clone()).await.expect("stored");
+    assert!(
+        !blobs
+            .set_aside(&key, SystemTime::UNIX_EPOCH)
+            .await
+            .expect("too young")
+    );
+    assert!(blobs.set_aside(&key, later).await.expect("set aside"));
+    assert_eq!(blobs.get(&key, 9).await.expect("an answer"), None);
+    assert_eq!(listed(blobs.list("originals", None)).await, []);
+    assert_eq!(
+        listed(blobs.list_set_aside("originals")).await,
+        [(key.clone(), 7)]
+    );
+    blobs.bring_back(&key).await.expect("brought back");
+    let got = blobs.get(&key, 9).await.expect("an answer");
+    assert_eq!(got.as_ref(), Some(&bytes));
+
+    // One that was put again meanwhile stays, and nothing is left aside.
+    assert!(blobs.set_aside(&key, later).await.expect("set aside"));
+    blobs.put(&key, bytes).await.expect("stored");
+    blobs.bring_back(&key).await.expect("nothing to bring");
+    assert!(blobs.exists(&key).await.expect("an answer"));
+    assert_eq!(listed(blobs.list_set_aside("originals")).await, []);
+
+    assert!(blobs.set_aside(&key, later).await.expect("set aside"));
+    blobs.remove_set_aside(&key).await.expect("removed");
+    blobs.remove_set_aside(&key).await.expect("nothing new");
+    assert!(!blobs.exists(&key).await.expect("an answer"));
+    let left = std::fs::read_dir(folder.path().join("not made yet")).expect("a folder");
+    assert_eq!(left.count(), 0, "empty folders go");
 }

@@ -1,7 +1,7 @@
 //! Elasticsearch: indexes, aliases, bulks with an outcome for each item.
 
 use serde_json::{Value, json};
-use tusou_contract::mapping::{IMAGE_EMBEDDING, ModelField, index_body};
+use tusou_contract::mapping::{IMAGE_EMBEDDING, IndexOptions, ModelField, index_body};
 use tusou_platform::elastic::{BulkItem, BulkOutcome, Elastic};
 use tusou_testkit::World;
 
@@ -16,7 +16,7 @@ pub(crate) async fn index(world: &World, ending: &str) -> (Elastic, String) {
         dimension: 3,
     }];
     let created = elastic
-        .create_index(&index, &index_body(&models, 1, 0))
+        .create_index(&index, &index_body(&models, &IndexOptions::default()))
         .await;
     assert!(created.expect("Elasticsearch is there"));
     (elastic, index)
@@ -206,5 +206,32 @@ async fn a_search_by_an_unnormalised_vector_answers_with_fields() {
     let hit = &answer["hits"]["hits"][0];
     assert_eq!(hit["fields"]["image_name"], json!(["first"]));
     assert!(hit["_score"].as_f64().expect("a score") > 0.99);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn versions_are_told_before_and_pages_after_a_refresh() {
+    let world = World::new("elastic_versions").await;
+    let (elastic, index) = index(&world, "a").await;
+    let items = ["a", "b", "c"].map(|id| item(&index, id, 7, document(id, id)));
+    elastic.bulk(&items).await.expect("Elasticsearch is there");
+    let gone = [item(&index, "b", 8, None)];
+    elastic.bulk(&gone).await.expect("Elasticsearch is there");
+    let ids = ["a", "b", "never"].map(str::to_owned);
+    let versions = elastic.versions(&index, &ids).await.expect("an answer");
+    assert_eq!(versions.into_iter().collect::<Vec<_>>(), [("a".into(), 7)]);
+    let nowhere = elastic.versions("tusou-test-no-such-index", &ids).await;
+    assert!(nowhere.is_err(), "{nowhere:?}");
+
+    elastic
+        .refresh(&index)
+        .await
+        .expect("Elasticsearch is there");
+    let first = elastic.page(&index, None, 1).await.expect("a page");
+    assert_eq!(first, [("a".to_owned(), 7)]);
+    let second = elastic.page(&index, Some("a"), 10).await.expect("a page");
+    assert_eq!(second, [("c".to_owned(), 7)]);
+    let end = elastic.page(&index, Some("c"), 10).await.expect("a page");
+    assert_eq!(end, []);
     world.end().await;
 }

@@ -2,6 +2,8 @@
 
 mod blobs;
 mod broker;
+mod broker_dead;
 mod broker_failures;
+mod broker_waits;
 mod elastic;
 mod elastic_refusals;
