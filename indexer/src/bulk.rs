@@ -1,4 +1,4 @@
-//! Writing documents: bulks with an outcome for each item.
+//! Writing and deleting documents: bulks with an outcome for each item.
 
 use std::time::Instant;
 
@@ -6,12 +6,12 @@ use tokio::sync::Semaphore;
 use tusou_contract::{Document, ImageId};
 use tusou_platform::Shutdown;
 use tusou_platform::elastic::{BulkItem, BulkOutcome, Elastic, ElasticError};
+use tusou_projection::{Generation, Holding, Outcome};
 
 use crate::config::Settings;
 use crate::error::Error;
 use crate::metrics;
 use crate::patience::Patience;
-use crate::rows::generations::{Generation, Holding};
 
 /// Two connections saturate two cores of the server, one gives half.
 const BULKS_AT_ONCE: usize = 2;
@@ -26,7 +26,7 @@ pub(crate) struct Writer {
     shutdown: Shutdown,
 }
 
-/// A document on its way to one index.
+/// A document on its way to one index, or out of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     generation_id: i64,
@@ -49,6 +49,20 @@ impl Job {
         }
     }
 
+    /// Takes the image's document out, where its version is not above `version`.
+    pub(crate) fn delete(generation: &Generation, image_id: ImageId, version: i64) -> Self {
+        Self {
+            generation_id: generation.generation_id,
+            image_id,
+            item: BulkItem {
+                index: generation.index.clone(),
+                id: image_id.to_string(),
+                version,
+                source: None,
+            },
+        }
+    }
+
     fn bytes(&self) -> usize {
         self.item.source.as_ref().map_or(0, Vec::len)
     }
@@ -63,7 +77,11 @@ impl Job {
             generation_id,
             image_id,
             rev: item.version,
-            refusal,
+            outcome: match (refusal, item.source) {
+                (Some(reason), _) => Outcome::Refused(reason),
+                (None, Some(_)) => Outcome::Held,
+                (None, None) => Outcome::Deleted,
+            },
         }
     }
 }
@@ -130,7 +148,11 @@ impl Writer {
         for (job, outcome) in jobs.into_iter().zip(outcomes) {
             match outcome {
                 BulkOutcome::Written => {
-                    metrics::document("written");
+                    metrics::document(if job.item.source.is_some() {
+                        "written"
+                    } else {
+                        "deleted"
+                    });
                     done.push(job.holding(None));
                 }
                 BulkOutcome::Superseded => {
@@ -141,7 +163,7 @@ impl Writer {
                     why = Some(reason);
                     busy.push(job);
                 }
-                // An indexed document is never "not found": the index itself is.
+                // A document that is not there answers a delete as superseded: the index itself is gone.
                 BulkOutcome::Refused { status: 404, .. } => {
                     return Err(Error::IndexGone(job.item.index));
                 }

@@ -11,11 +11,17 @@ use tusou_platform::broker::{Broker, BrokerError, Subscription};
 use crate::config::Settings;
 use crate::work::Work;
 
-/// Takes deliveries of both queues and joins those that lie close together.
+/// Came back so often, a message is handled alone. Every restart, of this process or of the broker,
+/// brings back a thousand innocent ones, and one by one they would take minutes.
+const SUSPECTED: u32 = 3;
+
+/// Takes deliveries of all queues and joins those that lie close together. A back-fill's queue takes
+/// its turn beside those of live changes, with fewer messages in hand: it never keeps them waiting.
 #[derive(Debug)]
 pub(crate) struct Collector {
     embedded: Subscription,
     changed: Subscription,
+    reindex: Subscription,
     models: Vec<ModelField>,
     gathering: Gathering<Work>,
 }
@@ -32,13 +38,16 @@ impl Collector {
             changed: broker
                 .subscribe(Queue::ImagesChanged, settings.prefetch)
                 .await?,
-            models: settings.models.clone(),
+            reindex: broker
+                .subscribe(Queue::ImagesReindex, settings.backfill_prefetch)
+                .await?,
+            models: settings.wanted.models.clone(),
             gathering: Gathering::new(settings.bulk_documents, settings.bulk_wait),
         })
     }
 
-    /// The next batch: full, or waited for long enough, or a redelivered message alone (it may
-    /// have killed the process). Cancel-safe: what is collected stays here.
+    /// The next batch: full, or waited for long enough, or a message alone that came back so often
+    /// that it may be what kills the process. Cancel-safe: what is collected stays here.
     pub(crate) async fn next(&mut self) -> Result<Vec<Work>, BrokerError> {
         loop {
             if self.gathering.is_full() {
@@ -47,9 +56,10 @@ impl Collector {
             let delivery = tokio::select! {
                 delivery = self.embedded.next() => delivery?,
                 delivery = self.changed.next() => delivery?,
+                delivery = self.reindex.next() => delivery?,
                 () = until(self.gathering.deadline()) => return Ok(self.gathering.take()),
             };
-            let alone = delivery.redelivered();
+            let alone = delivery.deliveries() >= SUSPECTED;
             let work = Work::of(delivery, &self.models);
             if alone {
                 return Ok(vec![work]);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tusou_contract::{Disposition, ImageId, MessageError, Verdict};
-use tusou_platform::broker::BrokerError;
+use tusou_platform::broker::{BrokerError, Quarantined};
 use tusou_platform::database::{self, DatabaseError};
 use tusou_platform::elastic::ElasticError;
 use tusou_platform::telemetry::chain;
@@ -13,14 +13,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// A failure of the indexer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A key of the configuration cannot be used.
-    #[error("`{key}` {problem}")]
-    Config {
-        /// The key.
-        key: &'static str,
-        /// What is wrong with it, and the remedy.
-        problem: String,
-    },
+    /// What the indexes should hold cannot be read, or an index cannot be made.
+    #[error(transparent)]
+    Projection(#[from] tusou_projection::Error),
     /// Postgres cannot be used at all.
     #[error("cannot use Postgres")]
     Connect(#[source] DatabaseError),
@@ -39,6 +34,9 @@ pub enum Error {
     /// RabbitMQ does not answer, or refuses.
     #[error("RabbitMQ did not do its part")]
     Broker(#[from] BrokerError),
+    /// A message that may be what kills the process.
+    #[error(transparent)]
+    Quarantined(#[from] Quarantined),
     /// A body that cannot be read.
     #[error("the message cannot be read")]
     Message(#[from] MessageError),
@@ -63,42 +61,7 @@ pub enum Error {
         /// Elasticsearch's own words.
         reason: String,
     },
-    /// A row that the schema allows and this build cannot read.
-    #[error("the row of image {image_id} cannot be read: {problem}")]
-    Row {
-        /// The image.
-        image_id: ImageId,
-        /// The column and what is wrong with it.
-        problem: String,
-    },
-    /// The live index was made for other models, or by a build with another mapping.
-    #[error(
-        "index {index} holds {holds}, and this indexer would write {wants}: name the packs that it was made with in \
-         `models.packs`; or, to begin a new index with these packs, set its row in table `generations` to 'retired'"
-    )]
-    OtherModels {
-        /// The index.
-        index: String,
-        /// What it holds, in words.
-        holds: String,
-        /// What this configuration asks for, in words.
-        wants: String,
-    },
-    /// An index of a registered name that the indexer did not make.
-    #[error(
-        "index {index} is not the one that was registered ({wants}): its mapping says {found}. Elasticsearch makes \
-         such an index by itself for a stray write after a loss: delete it, start the indexer again, and set \
-         `action.auto_create_index` to false"
-    )]
-    ForeignIndex {
-        /// The index.
-        index: String,
-        /// What the registry says of it, in words.
-        wants: String,
-        /// What its mapping says, in words.
-        found: String,
-    },
-    /// No index is registered as live, or a live one is not there.
+    /// No index is registered as live, or a written one is not there.
     #[error("index {0} is gone")]
     IndexGone(String),
     /// A task of the indexer panicked.
@@ -120,15 +83,12 @@ impl Error {
     /// The dependency that the error is about, as health names it.
     pub(crate) fn part(&self) -> &'static str {
         match self {
-            Self::Connect(_) | Self::Database { .. } | Self::Row { .. } => "postgres",
-            Self::Elastic(_)
-            | Self::DocumentRefused { .. }
-            | Self::OtherModels { .. }
-            | Self::ForeignIndex { .. }
-            | Self::IndexGone(_) => "elasticsearch",
+            Self::Projection(error) => error.part(),
+            Self::Connect(_) | Self::Database { .. } => "postgres",
+            Self::Elastic(_) | Self::DocumentRefused { .. } | Self::IndexGone(_) => "elasticsearch",
             Self::Broker(_) => "rabbitmq",
-            Self::Config { .. }
-            | Self::Message(_)
+            Self::Message(_)
+            | Self::Quarantined(_)
             | Self::Malformed { .. }
             | Self::UnknownImage(_)
             | Self::Panicked(_) => "indexer",
@@ -151,35 +111,31 @@ impl Verdict for Error {
                 Disposition::Later
             }
             Self::Database { .. } | Self::Panicked(_) => Disposition::Retry { after: RETRY_AFTER },
+            Self::Projection(error) => error.disposition(),
             Self::Elastic(error) => error.disposition(),
             Self::Broker(error) => error.disposition(),
+            Self::Quarantined(error) => error.disposition(),
             Self::Message(error) => error.disposition(),
-            Self::Malformed { .. }
-            | Self::UnknownImage(_)
-            | Self::DocumentRefused { .. }
-            | Self::Row { .. } => Disposition::DeadLetter,
+            Self::Malformed { .. } | Self::UnknownImage(_) | Self::DocumentRefused { .. } => {
+                Disposition::DeadLetter
+            }
             Self::IndexGone(_) => Disposition::Later,
-            Self::Connect(_)
-            | Self::Config { .. }
-            | Self::OtherModels { .. }
-            | Self::ForeignIndex { .. } => Disposition::Fatal,
+            Self::Connect(_) => Disposition::Fatal,
         }
     }
 
     fn reason(&self) -> &'static str {
         match self {
-            Self::Config { .. } => "configuration",
+            Self::Projection(error) => error.reason(),
             Self::Connect(_) => "postgres_away",
             Self::Database { .. } => "postgres_failed",
             Self::Elastic(error) => error.reason(),
             Self::Broker(error) => error.reason(),
+            Self::Quarantined(error) => error.reason(),
             Self::Message(error) => error.reason(),
             Self::Malformed { .. } => "malformed_message",
             Self::UnknownImage(_) => "unknown_image",
             Self::DocumentRefused { .. } => "document_refused",
-            Self::Row { .. } => "unreadable_row",
-            Self::OtherModels { .. } => "other_models",
-            Self::ForeignIndex { .. } => "foreign_index",
             Self::IndexGone(_) => "index_gone",
             Self::Panicked(_) => "panicked",
         }

@@ -4,13 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use sqlx::PgPool;
 use tusou_contract::{ImageEmbedded, ImageId};
+use tusou_projection::{Generation, Holding, Outcome, Snapshot, document, record, snapshot};
 
 use crate::bulk::{Job, Writer};
-use crate::document::document;
 use crate::error::Error;
 use crate::metrics;
-use crate::rows::generations::{self, Generation, Holding};
-use crate::rows::{encodings, images};
+use crate::rows::encodings;
 use crate::work::Change;
 
 /// Why an image's messages are dead letters.
@@ -23,6 +22,12 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
+    /// Whether it is this message's trouble: an image that is gone is no trouble to a message that
+    /// says so.
+    pub(crate) fn concerns(&self, change: &Change) -> bool {
+        *self != Self::Unknown || matches!(change, Change::Embedded(_))
+    }
+
     pub(crate) fn error(&self, image_id: ImageId) -> Error {
         match self.clone() {
             Self::Unknown => Error::UnknownImage(image_id),
@@ -38,7 +43,8 @@ impl Trouble {
 /// The images in trouble.
 pub(crate) type Troubles = HashMap<ImageId, Trouble>;
 
-/// Brings the changed images into every live index. Doing it again does no harm.
+/// Brings the changed images into every written index, and out of it those that no longer have a
+/// document. Doing it again does no harm.
 ///
 /// Returns the images in trouble; all others are durably indexed, or wait for their encoding.
 pub(crate) async fn index(
@@ -53,29 +59,44 @@ pub(crate) async fn index(
             Change::Changed(_) => None,
         })
         .collect();
-    encodings::store(pool, &outcomes).await?;
+    let unknown = encodings::store(pool, &outcomes).await?;
     metrics::embeddings_stored(outcomes.len());
     let ids: BTreeSet<ImageId> = changes.iter().map(|change| change.image_id()).collect();
-    let snapshot = images::read(pool, &ids).await?;
+    let snapshot = snapshot(pool, &ids).await?;
     if snapshot.generations.is_empty() {
         return Err(Error::IndexGone("(none is registered as live)".into()));
     }
+    let removed: BTreeSet<ImageId> = changes
+        .iter()
+        .filter(|change| matches!(change, Change::Changed(_)))
+        .map(|change| change.image_id())
+        .filter(|id| !snapshot.images.contains_key(id))
+        .collect();
+    let holdings = writer.write(jobs(&snapshot, &removed)).await?;
+    record(pool, &holdings).await?;
+    let mut troubles: Troubles = unknown
+        .into_iter()
+        .map(|id| (id, Trouble::Unknown))
+        .collect();
+    troubles.extend(refusals(holdings, &snapshot.generations));
+    Ok(troubles)
+}
+
+/// What is to be written to each index, and what is to be deleted there.
+fn jobs(snapshot: &Snapshot, removed: &BTreeSet<ImageId>) -> Vec<Job> {
     let mut jobs = Vec::new();
     for generation in &snapshot.generations {
         for image in snapshot.images.values() {
-            if let Some(document) = document(image, &generation.models) {
-                jobs.push(Job::of(generation, &document));
-            }
+            jobs.push(match document(image, &generation.models) {
+                Some(document) => Job::of(generation, &document),
+                None => Job::delete(generation, image.image_id, image.rev),
+            });
+        }
+        for image_id in removed {
+            jobs.push(Job::delete(generation, *image_id, snapshot.clock));
         }
     }
-    let holdings = writer.write(jobs).await?;
-    generations::record(pool, &holdings).await?;
-    let unknown = ids
-        .into_iter()
-        .filter(|id| !snapshot.images.contains_key(id));
-    let mut troubles: Troubles = unknown.map(|id| (id, Trouble::Unknown)).collect();
-    troubles.extend(refusals(holdings, &snapshot.generations));
-    Ok(troubles)
+    jobs
 }
 
 fn refusals(
@@ -83,9 +104,11 @@ fn refusals(
     generations: &[Generation],
 ) -> impl Iterator<Item = (ImageId, Trouble)> {
     holdings.into_iter().filter_map(|holding| {
-        let reason = holding.refusal?;
-        let mut live = generations.iter();
-        let index = live.find(|generation| generation.generation_id == holding.generation_id)?;
+        let Outcome::Refused(reason) = holding.outcome else {
+            return None;
+        };
+        let mut written = generations.iter();
+        let index = written.find(|generation| generation.generation_id == holding.generation_id)?;
         Some((
             holding.image_id,
             Trouble::Refused {

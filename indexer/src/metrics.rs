@@ -27,7 +27,7 @@ pub(crate) fn describe() {
     );
     describe_counter!(
         DOCUMENTS,
-        "Documents by outcome: written, superseded or refused"
+        "Documents by outcome: written, deleted, superseded or refused"
     );
     describe_histogram!(BATCH_MESSAGES, "Messages in a batch");
     describe_histogram!(

@@ -21,14 +21,17 @@ use crate::collect::Collector;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::index::{Troubles, index};
+use crate::metrics;
 use crate::patience::Patience;
+use crate::rows::pauses;
 use crate::work::{Change, Work};
-use crate::{generation, metrics};
 
 /// Two bulks at once, and a third batch in Postgres meanwhile.
 const BATCHES_AT_ONCE: usize = 3;
 /// After a shutdown the batches in hand have this long; what is unfinished goes back.
 const LAST_BATCHES: Duration = Duration::from_secs(25);
+/// How often it is looked whether the indexer is to rest.
+const PAUSE_LOOK: Duration = Duration::from_secs(1);
 /// A round that lasted this long was a good one: the next failure is the first again.
 const GOOD_ROUND: Duration = Duration::from_secs(60);
 
@@ -48,7 +51,8 @@ pub async fn run(config: &Config, health: &Health, shutdown: &Shutdown) -> Resul
         let began = Instant::now();
         let stores = (&elastic, &mut pool, &mut connected);
         let error = match round(config, &settings, stores, health, shutdown).await {
-            Ok(()) => break,
+            // Paused, or asked to end.
+            Ok(()) => continue,
             // A broker that took us before and refuses us now is starting, or being mended.
             Err(error @ Error::Broker(_)) if connected => error,
             Err(error) if error.disposition() == Disposition::Fatal => return Err(error),
@@ -65,7 +69,7 @@ pub async fn run(config: &Config, health: &Health, shutdown: &Shutdown) -> Resul
     Ok(())
 }
 
-/// From stores that answer to one that does not, or to the shutdown.
+/// From stores that answer to one that does not, to a pause, or to the shutdown.
 async fn round(
     config: &Config,
     settings: &Settings,
@@ -83,7 +87,11 @@ async fn round(
             pool.insert(opened).clone()
         }
     };
-    generation::open(&pool, elastic, settings).await?;
+    rest(&pool, health, shutdown).await?;
+    if shutdown.is_requested() {
+        return Ok(());
+    }
+    tusou_projection::open(&pool, elastic, &settings.wanted).await?;
     let broker = Broker::connect(&config.amqp, "tusou-indexer").await?;
     *connected = true;
     for part in ["postgres", "elasticsearch", "rabbitmq", "indexer"] {
@@ -102,6 +110,37 @@ async fn round(
     ended
 }
 
+/// Waits while the indexer is paused. It is not ready then, and says why.
+async fn rest(pool: &PgPool, health: &Health, shutdown: &Shutdown) -> Result<(), Error> {
+    let mut said = false;
+    while let Some(why) = pauses::index(pool).await? {
+        if !said {
+            tracing::info!(why, "paused; `tusou resume` has it go on");
+            said = true;
+        }
+        let why = if why.is_empty() {
+            "paused".to_owned()
+        } else {
+            format!("paused: {why}")
+        };
+        health.set("indexer", Err(why));
+        if !shutdown.sleep(PAUSE_LOOK).await {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Ends when the indexer is paused. While Postgres is away nobody can have paused it.
+async fn paused(pool: &PgPool) {
+    loop {
+        tokio::time::sleep(PAUSE_LOOK).await;
+        if matches!(pauses::index(pool).await, Ok(Some(_))) {
+            return;
+        }
+    }
+}
+
 /// What a batch is written with.
 struct Context {
     pool: PgPool,
@@ -110,7 +149,7 @@ struct Context {
     shutdown: Shutdown,
 }
 
-/// Collects and writes, a few batches at once, until the shutdown or the first failure.
+/// Collects and writes, a few batches at once, until a pause, the shutdown or the first failure.
 async fn consume(
     broker: &Broker,
     settings: &Settings,
@@ -120,10 +159,13 @@ async fn consume(
     let mut collector = Collector::subscribe(broker, settings).await?;
     tracing::info!("taking messages");
     let mut batches = JoinSet::new();
+    let pool = context.pool.clone();
+    let mut paused = std::pin::pin!(paused(&pool));
     let ended = loop {
         tokio::select! {
             biased;
             () = shutdown.requested() => break Ok(()),
+            () = &mut paused => break Ok(()),
             Some(ended) = batches.join_next() => {
                 if let Err(error) = ended.map_err(Error::Panicked).flatten() {
                     break Err(error);
@@ -161,8 +203,9 @@ async fn write(context: Arc<Context>, batch: Vec<Work>) -> Result<(), Error> {
     match attempt(&context, &batch).await {
         Ok(troubles) => settle(batch, &troubles).await,
         Err(error) if error.may_pass() || error.disposition() == Disposition::Fatal => {
-            give_back(batch).await;
-            Err(error)
+            let failed = Err(error);
+            give_back(batch, &failed).await;
+            failed
         }
         Err(error) if batch.len() == 1 => {
             let failed = Err(error);
@@ -225,11 +268,11 @@ async fn attempt(context: &Context, batch: &[Work]) -> Result<Troubles, Error> {
     }
 }
 
-async fn give_back(batch: Vec<Work>) {
+async fn give_back(batch: Vec<Work>, failed: &Result<(), Error>) {
     for work in batch {
         let queue = work.delivery.queue();
         // Where the broker is away as well, its messages go back by themselves.
-        if work.delivery.give_back().await.is_ok() {
+        if work.delivery.settle(failed).await.is_ok() {
             metrics::message(queue, Settled::Later, "");
         }
     }
@@ -241,6 +284,7 @@ async fn settle(batch: Vec<Work>, troubles: &Troubles) -> Result<(), Error> {
             let image_id = change.image_id();
             troubles
                 .get(&image_id)
+                .filter(|trouble| trouble.concerns(&change))
                 .map_or(Ok(()), |trouble| Err(trouble.error(image_id)))
         });
         conclude(delivery, &outcome).await?;

@@ -31,7 +31,11 @@ pub(crate) enum Change {
 
 impl Work {
     pub(crate) fn of(delivery: Delivery, models: &[ModelField]) -> Self {
-        let change = Change::read(delivery.queue(), delivery.body(), models);
+        // What may be killing the process is not even read.
+        let change = match delivery.suspect() {
+            Some(quarantined) => Err(quarantined.into()),
+            None => Change::read(delivery.queue(), delivery.body(), models),
+        };
         Self { delivery, change }
     }
 
@@ -50,7 +54,7 @@ impl Change {
     }
 
     fn read(queue: Queue, body: &[u8], models: &[ModelField]) -> Result<Self, Error> {
-        if queue == Queue::ImagesChanged {
+        if matches!(queue, Queue::ImagesChanged | Queue::ImagesReindex) {
             return Ok(Self::Changed(ImageChanged::from_body(body)?.image_id));
         }
         let mut message = ImageEmbedded::from_body(body)?;
@@ -165,7 +169,11 @@ mod tests {
 
     #[test]
     fn a_foreign_body_is_a_dead_letter_and_a_newer_version_waits() {
-        for queue in [Queue::ImagesEmbedded, Queue::ImagesChanged] {
+        for queue in [
+            Queue::ImagesEmbedded,
+            Queue::ImagesChanged,
+            Queue::ImagesReindex,
+        ] {
             let error = Change::read(queue, b"hello", &models()).expect_err("it is foreign");
             assert_eq!(
                 (error.reason(), error.disposition()),
@@ -174,7 +182,7 @@ mod tests {
             let error =
                 Change::read(queue, br#"{"version":9}"#, &models()).expect_err("it is newer");
             assert_eq!(error.reason(), "newer_message");
-            assert!(matches!(error.disposition(), Disposition::Retry { .. }));
+            assert_eq!(error.disposition(), Disposition::Wait);
         }
     }
 

@@ -60,7 +60,7 @@ impl App {
         })
     }
 
-    /// The loaded model.
+    /// The loaded models.
     pub(crate) fn models(&self) -> Result<&Models, SearchError> {
         self.models
             .get()
@@ -100,12 +100,12 @@ impl App {
     }
 }
 
-/// Loads the model, trying again while that fails, then watches the index with its identity.
+/// Loads the models, trying again while that fails, then watches the index with their identities.
 async fn attend_index(app: Arc<App>, config: Config, health: Health, shutdown: Shutdown) {
     let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
     let models = loop {
         let (packs, told) = (config.models.clone(), health.clone());
-        let loading = tokio::task::spawn_blocking(move || Models::load(&packs, told));
+        let loading = tokio::task::spawn_blocking(move || Models::load(&packs, &told));
         let reason = match loading.await {
             Ok(Ok(models)) => break models,
             Ok(Err(error)) => tusou_platform::telemetry::chain(&error),
@@ -118,14 +118,17 @@ async fn attend_index(app: Arc<App>, config: Config, health: Health, shutdown: S
         }
     };
     let models = app.models.get_or_init(|| models);
-    let identity = models.identity();
-    tracing::info!(
-        model = identity.model,
-        digest = identity.digest,
-        "the model is loaded"
-    );
+    for identity in models.identities() {
+        tracing::info!(
+            model = identity.model,
+            digest = identity.digest,
+            "the model is loaded"
+        );
+    }
     health.set("model", Ok(()));
-    app.index.watch(identity, &health, &shutdown).await;
+    app.index
+        .watch(models.identities(), &health, &shutdown)
+        .await;
 }
 
 /// Connects to the database, trying again while that fails, then looks whether it still answers.

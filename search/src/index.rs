@@ -1,5 +1,6 @@
-//! Whether the index behind the alias may be asked: it must have been made by this service's own
-//! model. Vectors of another model are of no use even when they have the same dimension.
+//! Whether the index behind the alias may be asked, and with which model: it must have been made by
+//! one of this service's own. Vectors of another model are of no use even when they have the same
+//! dimension.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::sync::Notify;
-use tusou_contract::mapping::{IndexMeta, ModelField};
+use tusou_contract::mapping::{IMAGE_EMBEDDING, IndexMeta, ModelField};
 use tusou_platform::Shutdown;
 use tusou_platform::elastic::{Elastic, ElasticError};
 use tusou_platform::ops::Health;
@@ -25,12 +26,12 @@ const AWAY: &str = "the index does not answer; try again in a moment";
 const LOOK_WHEN_WELL: Duration = Duration::from_secs(10);
 const LOOK_WHEN_NOT: Duration = Duration::from_secs(1);
 
-/// Indexes that were found to be of this service's model, and their field for it.
+/// Indexes that were found to be of one of this service's models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     indexes: Vec<String>,
-    /// The field that holds this model's vectors.
-    pub(crate) field: String,
+    /// The digest of the model whose vectors they hold in [`IMAGE_EMBEDDING`].
+    pub(crate) digest: String,
 }
 
 impl Target {
@@ -82,7 +83,7 @@ impl IndexWatch {
     }
 
     /// Looks at the alias's mapping now.
-    pub(crate) async fn look(&self, own: &ModelField) -> Result<Arc<Target>, SearchError> {
+    pub(crate) async fn look(&self, own: &[ModelField]) -> Result<Arc<Target>, SearchError> {
         let seen = judge(&self.alias, self.elastic.mapping(&self.alias).await, own);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = seen.map(Arc::new);
         self.target()
@@ -94,7 +95,7 @@ impl IndexWatch {
     }
 
     /// Looks until the end, and says what it saw to the operator.
-    pub(crate) async fn watch(&self, own: &ModelField, health: &Health, shutdown: &Shutdown) {
+    pub(crate) async fn watch(&self, own: &[ModelField], health: &Health, shutdown: &Shutdown) {
         let mut said = None;
         loop {
             // What a search is refused with is in the state; the loop only goes on.
@@ -130,7 +131,7 @@ impl IndexWatch {
 fn judge(
     alias: &str,
     mapping: Result<Option<Value>, ElasticError>,
-    own: &ModelField,
+    own: &[ModelField],
 ) -> Result<Target, Refusal> {
     let refuse = |public, reason| Err(Refusal { public, reason });
     let indexes = match mapping {
@@ -149,25 +150,22 @@ fn judge(
         let models = IndexMeta::deserialize(&body["mappings"]["_meta"])
             .map(|meta| meta.models)
             .unwrap_or_default();
-        let Some(model) = models.iter().find(|model| model.digest == own.digest) else {
-            let theirs: Vec<String> = models.iter().map(named).collect();
-            let theirs = if theirs.is_empty() {
-                "no model that it names".to_owned()
-            } else {
-                theirs.join(", ")
-            };
+        let first = models.iter().find(|model| model.field == IMAGE_EMBEDDING);
+        let known = first.filter(|first| own.iter().any(|own| own.digest == first.digest));
+        let Some(model) = known else {
             let reason = format!(
-                "index `{index}` was made with {theirs}, and this service runs {}",
-                named(own)
+                "index `{index}` was made with {}, and this service runs {}",
+                in_words(first.as_slice()),
+                in_words(own)
             );
             return refuse(FOREIGN, reason);
         };
         let target = target.get_or_insert_with(|| Target {
             indexes: Vec::new(),
-            field: model.field.clone(),
+            digest: model.digest.clone(),
         });
-        if target.field != model.field {
-            let reason = format!("the indexes behind `{alias}` hold the model in different fields");
+        if target.digest != model.digest {
+            let reason = format!("the indexes behind `{alias}` were made with different models");
             return refuse(FOREIGN, reason);
         }
         target.indexes.push(index);
@@ -175,16 +173,23 @@ fn judge(
     Ok(target.expect("there is at least one index"))
 }
 
-fn named(model: &ModelField) -> String {
-    let digest: String = model.digest.chars().take(16).collect();
-    format!("{} ({digest}…)", model.model)
+fn in_words<M: std::borrow::Borrow<ModelField>>(models: &[M]) -> String {
+    if models.is_empty() {
+        return "no model that it names".to_owned();
+    }
+    let named = |model: &M| {
+        let model = model.borrow();
+        let digest: String = model.digest.chars().take(16).collect();
+        format!("{} ({digest}…)", model.model)
+    };
+    models.iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-    use tusou_contract::mapping::index_body;
+    use tusou_contract::mapping::{IndexOptions, index_body};
 
     fn model(digest: &str) -> ModelField {
         ModelField {
@@ -199,7 +204,10 @@ mod tests {
         let indexes = digests.iter().enumerate().map(|(at, digest)| {
             (
                 format!("i-{at}"),
-                index_body(std::slice::from_ref(&model(digest)), 1, 0),
+                index_body(
+                    std::slice::from_ref(&model(digest)),
+                    &IndexOptions::default(),
+                ),
             )
         });
         Ok(Some(Value::Object(indexes.collect())))
@@ -207,24 +215,36 @@ mod tests {
 
     #[test]
     fn an_index_of_the_same_model_may_be_asked() {
-        let target = judge("a", made_with(&["d1", "d1"]), &model("d1")).expect("the same model");
-        assert_eq!(target.field, "image_embedding");
+        let own = [model("d1"), model("d2")];
+        let target = judge("a", made_with(&["d1", "d1"]), &own).expect("the same model");
+        assert_eq!(target.digest, "d1");
         assert!(target.holds("i-1") && !target.holds("i-2"));
     }
 
     #[test]
     fn an_index_of_another_model_is_refused_though_its_dimension_is_the_same() {
         for digests in [&["d2"][..], &["d1", "d2"]] {
-            let refusal = judge("a", made_with(digests), &model("d1")).expect_err("another model");
+            let own = [model("d1")];
+            let refusal = judge("a", made_with(digests), &own).expect_err("another model");
             assert_eq!(refusal.public, FOREIGN);
             assert!(refusal.reason.contains("lite (d2…)"), "{}", refusal.reason);
         }
     }
 
     #[test]
+    fn of_several_models_the_index_s_own_is_taken() {
+        let own = [model("d1"), model("d2")];
+        let target = judge("a", made_with(&["d2"]), &own).expect("one of them");
+        assert_eq!(target.digest, "d2");
+        // Both at once have no one space of vectors.
+        let refusal = judge("a", made_with(&["d1", "d2"]), &own).expect_err("two models");
+        assert_eq!(refusal.public, FOREIGN);
+    }
+
+    #[test]
     fn no_alias_no_meta_and_no_answer_are_told_apart() {
         let public = |mapping| {
-            judge("a", mapping, &model("d1"))
+            judge("a", mapping, &[model("d1")])
                 .expect_err("nothing to ask")
                 .public
         };

@@ -1,5 +1,5 @@
-//! The model that turns queries into vectors: its picture tower and its text tower, each on a
-//! thread of its own.
+//! The models that turn queries into vectors: of each a picture tower and a text tower, each on a
+//! thread of its own. There is more than one while an index of a new model is being built.
 
 use tusou_contract::mapping::{IMAGE_EMBEDDING, ModelField};
 use tusou_model::{
@@ -16,10 +16,16 @@ use crate::metrics::{Step, timed};
 /// take the cores from each other.
 const RUN_THREADS: usize = 1;
 
-/// The loaded towers of the first configured pack.
+/// Every configured pack, loaded.
 #[derive(Debug)]
 pub(crate) struct Models {
-    identity: ModelField,
+    identities: Vec<ModelField>,
+    loaded: Vec<Loaded>,
+}
+
+/// The loaded towers of one pack.
+#[derive(Debug)]
+pub(crate) struct Loaded {
     preprocess: Preprocess,
     vision: ModelThreads<VisionModel>,
     text: Option<ModelThreads<TextModel>>,
@@ -38,19 +44,37 @@ pub(crate) enum LoadError {
 }
 
 impl Models {
-    /// Opens the first pack and loads its towers. Reads every file of the pack: call it off the
+    /// Opens the packs and loads their towers. Reads every file of each pack: call it off the
     /// runtime's own threads.
-    pub(crate) fn load(models: &config::Models, health: Health) -> Result<Self, LoadError> {
-        let folder = models
-            .packs
-            .first()
-            .expect("the start refuses an empty list");
-        let pack = Pack::open(folder)?;
+    pub(crate) fn load(models: &config::Models, health: &Health) -> Result<Self, LoadError> {
         let runtime = Runtime::load(&models.runtime)?;
-        let vision = VisionModel::load(&runtime, &pack, Device::Auto, RUN_THREADS)?;
-        let text = TextModel::load(&runtime, &pack, Device::Auto, RUN_THREADS)?;
+        let (mut identities, mut loaded) = (Vec::new(), Vec::new());
+        for folder in &models.packs {
+            let pack = Pack::open(folder)?;
+            loaded.push(Loaded::load(&runtime, &pack, health.clone())?);
+            identities.push(pack.field(IMAGE_EMBEDDING));
+        }
+        Ok(Self { identities, loaded })
+    }
+
+    /// The packs' names and digests, in their order: the index must be of one of them.
+    pub(crate) fn identities(&self) -> &[ModelField] {
+        &self.identities
+    }
+
+    /// The pack of this digest.
+    pub(crate) fn of(&self, digest: &str) -> Option<&Loaded> {
+        let mut identities = self.identities.iter();
+        let position = identities.position(|identity| identity.digest == digest)?;
+        self.loaded.get(position)
+    }
+}
+
+impl Loaded {
+    fn load(runtime: &Runtime, pack: &Pack, health: Health) -> Result<Self, LoadError> {
+        let vision = VisionModel::load(runtime, pack, Device::Auto, RUN_THREADS)?;
+        let text = TextModel::load(runtime, pack, Device::Auto, RUN_THREADS)?;
         Ok(Self {
-            identity: pack.field(IMAGE_EMBEDDING),
             preprocess: pack.preprocess().clone(),
             vision: ModelThreads::spawn(vec![vision])?,
             text: text
@@ -58,11 +82,6 @@ impl Models {
                 .transpose()?,
             health,
         })
-    }
-
-    /// The pack's name and digest, which the index must agree with.
-    pub(crate) fn identity(&self) -> &ModelField {
-        &self.identity
     }
 
     /// How pictures become tensors.

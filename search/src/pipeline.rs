@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tusou_contract::ImageId;
+use tusou_contract::mapping::IMAGE_EMBEDDING;
 
 use crate::answer::{Answer, Hit, Sighting, thumbnail_path};
 use crate::app::App;
@@ -11,27 +12,27 @@ use crate::config::{CAPTIONS_OF_HIT, PAGES_OF_HIT};
 use crate::error::SearchError;
 use crate::knn::{self, Found};
 use crate::metrics::{Step, timed};
-use crate::models::Models;
+use crate::models::{Loaded, Models};
 use crate::query::{K, Query};
 use crate::rows;
 
 /// The longest wait for the pages of hits.
 const ROWS_TIMEOUT: Duration = Duration::from_secs(5);
+/// An alias that moves during a search is followed so often; nobody moves it faster.
+const SEARCHES: usize = 4;
 
 /// Answers a search with at most `k` hits, the nearest first.
 pub(crate) async fn search(app: &App, query: Query, k: K) -> Result<Answer, SearchError> {
     let started = Instant::now();
     let models = app.models()?;
     app.database()?;
-    app.index.target()?;
     let itself = match &query {
         Query::Like(id) => Some(*id),
         Query::Words(_) | Query::Picture(_) => None,
     };
-    let vector = vector(app, models, query).await?;
     // A picture is nearest to itself, which nobody asks for.
     let wanted = k.get() + usize::from(itself.is_some());
-    let mut found = nearest(app, models, &vector, wanted).await?;
+    let mut found = nearest(app, models, &query, wanted).await?;
     found.retain(|found| Some(found.document.image_id) != itself);
     found.truncate(k.get());
     let images: Vec<ImageId> = found.iter().map(|found| found.document.image_id).collect();
@@ -46,42 +47,57 @@ pub(crate) async fn search(app: &App, query: Query, k: K) -> Result<Answer, Sear
     })
 }
 
-async fn vector(app: &App, models: &Models, query: Query) -> Result<Vec<f32>, SearchError> {
+/// The query as a vector of this model.
+async fn vector(app: &App, model: &Loaded, query: &Query) -> Result<Vec<f32>, SearchError> {
     match query {
-        Query::Words(words) => models.words(words.as_str()).await,
+        Query::Words(words) => model.words(words.as_str()).await,
         Query::Picture(upload) => {
-            let tensor = app.uploads.tensor(upload, models.preprocess()).await?;
-            models.image(tensor).await
+            let tensor = app.uploads.tensor(upload.clone(), model.preprocess());
+            model.image(tensor.await?).await
         }
-        Query::Like(id) => {
-            let target = app.index.target()?;
-            knn::vector(&app.elastic, &app.settings.alias, &target.field, &id)
-                .await?
-                .ok_or_else(|| not_indexed(&id))
-        }
+        Query::Like(id) => knn::vector(&app.elastic, &app.settings.alias, IMAGE_EMBEDDING, id)
+            .await?
+            .ok_or_else(|| not_indexed(id)),
     }
 }
 
-/// The nearest documents, from an index of this service's model. The alias may move between a look
-/// at its mapping and the search: then it is looked at again, and searched once more.
+/// The nearest documents, by a vector of the index's own model. The alias may move between a look at
+/// its mapping and the search: then it is looked at again, and searched once more, with the model
+/// of the index that it points at now.
 async fn nearest(
     app: &App,
     models: &Models,
-    vector: &[f32],
+    query: &Query,
     k: usize,
 ) -> Result<Vec<Found>, SearchError> {
     let alias = &app.settings.alias;
     let mut target = app.index.target()?;
-    for _ in 0..2 {
-        let asked = knn::nearest(&app.elastic, alias, &target.field, vector, k);
-        match timed(Step::Knn, asked).await {
+    let mut made: Option<(String, Vec<f32>)> = None;
+    for _ in 0..SEARCHES {
+        let asked = match made.take() {
+            Some(asked) if asked.0 == target.digest => asked,
+            _ => {
+                let model = models
+                    .of(&target.digest)
+                    .expect("an index of no loaded model is never a target");
+                (target.digest.clone(), vector(app, model, query).await?)
+            }
+        };
+        let answer = knn::nearest(&app.elastic, alias, IMAGE_EMBEDDING, &asked.1, k);
+        match timed(Step::Knn, answer).await {
             Ok(found) if found.iter().all(|found| target.holds(&found.index)) => return Ok(found),
-            Ok(_) => target = app.index.look(models.identity()).await?,
-            Err(error) => {
+            Ok(_) => target = app.index.look(models.identities()).await?,
+            Err(error @ SearchError::Away { .. }) => {
                 app.index.look_soon();
                 return Err(error);
             }
+            // An index of another dimension refuses the vector: it may have come between.
+            Err(error) => match app.index.look(models.identities()).await {
+                Ok(now) if now != target => target = now,
+                _ => return Err(error),
+            },
         }
+        made = Some(asked);
     }
     Err(SearchError::IndexNotReady(
         "the index is being replaced; try again in a moment".into(),

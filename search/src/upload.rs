@@ -34,10 +34,10 @@ pub(crate) struct Uploads {
 }
 
 /// An uploaded picture's bytes. They count against the memory for uploads until they are dropped.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Upload {
     bytes: Bytes,
-    _memory: Option<OwnedSemaphorePermit>,
+    _memory: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// A form with a picture.
@@ -153,7 +153,7 @@ impl Uploads {
         }
         Ok(Upload {
             bytes: bytes.freeze(),
-            _memory: memory,
+            _memory: memory.map(Arc::new),
         })
     }
 

@@ -34,7 +34,12 @@ pub(crate) async fn store(
     let mut changed = upsert_embeddings(&mut tx, &latest).await.map_err(&failed)?;
     changed.extend(upsert_encodings(&mut tx, &latest).await.map_err(&failed)?);
     let changed: Vec<Vec<u8>> = changed.into_iter().collect();
-    sqlx::query("UPDATE images SET rev = rev + 1 WHERE image_id = ANY($1)")
+    // Not below the clock: an image that was removed and found again may have been deleted in the
+    // index by the clock, a moment after its new row began.
+    sqlx::query(
+        "UPDATE images SET rev = greatest(rev + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+         WHERE image_id = ANY($1)",
+    )
         .bind(&changed)
         .execute(&mut *tx)
         .await

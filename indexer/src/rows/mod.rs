@@ -1,6 +1,4 @@
-//! The only SQL of the indexer.
+//! The only SQL of the indexer that is not the projection's.
 
 pub(crate) mod encodings;
-pub(crate) mod generations;
-pub(crate) mod images;
-pub(crate) mod sightings;
+pub(crate) mod pauses;

@@ -4,9 +4,11 @@ use tusou_contract::{EncodingOutcome, ImageEmbedded};
 use tusou_platform::broker::Outgoing;
 use tusou_platform::elastic::{BulkItem, BulkOutcome};
 
+use tusou_testkit::wait_until;
+
 use crate::support::{
-    Indexer, Sighting, changed, encoded, picture, publish, rev, seen_picture, sight, wait_indexed,
-    wait_queues, wait_quiet, world,
+    Indexer, LONG, Sighting, changed, encoded, picture, publish, rev, seen_picture, sight,
+    wait_indexed, wait_queues, wait_quiet, world,
 };
 
 #[tokio::test]
@@ -80,7 +82,13 @@ async fn a_document_is_the_whole_of_an_image_s_rows() {
     publish(&world, &messages).await;
     wait_indexed(&world, 2).await;
     wait_quiet(&world).await;
-    insta::assert_json_snapshot!(world.sources().await);
+    let mut sources = world.sources().await;
+    for source in &mut sources {
+        // Revisions begin at the clock.
+        assert!(source["rev"].as_i64() > Some(0), "{source}");
+        source["rev"] = "[a revision]".into();
+    }
+    insta::assert_json_snapshot!(sources);
     indexer.stop().await;
     world.end().await;
 }
@@ -93,6 +101,7 @@ async fn a_repeated_message_changes_nothing_and_a_failure_hides_no_success() {
     let message = Outgoing::of(&encoded(&world, id, [0.6, 0.8, 0.0, 0.0]));
     publish(&world, &[message.clone(), message.clone(), message.clone()]).await;
     wait_indexed(&world, 1).await;
+    let indexed = rev(&world, id).await;
     let outcome = EncodingOutcome::Failed {
         reason: "decode_failed".into(),
         detail: "late".into(),
@@ -109,7 +118,7 @@ async fn a_repeated_message_changes_nothing_and_a_failure_hides_no_success() {
     )
     .await;
     wait_quiet(&world).await;
-    assert_eq!(rev(&world, id).await, 2);
+    assert_eq!(rev(&world, id).await, indexed);
     assert_eq!(world.documents().await.len(), 1);
     let failure: Option<String> = sqlx::query_scalar("SELECT failure FROM encodings")
         .fetch_one(world.pool())
@@ -168,7 +177,7 @@ async fn an_older_write_loses_against_a_newer_document() {
         .expect("Elasticsearch answers")
         .remove(0);
     let mut newer = world.documents().await.remove(0);
-    newer.rev = 10;
+    newer.rev += 10;
     newer.captions = vec!["from later".into()];
     let item = BulkItem {
         index,
@@ -179,7 +188,7 @@ async fn an_older_write_loses_against_a_newer_document() {
     let outcomes = elastic.bulk(&[item]).await.expect("Elasticsearch answers");
     assert_eq!(outcomes, [BulkOutcome::Written]);
 
-    sqlx::query("UPDATE images SET rev = 5")
+    sqlx::query("UPDATE images SET rev = rev + 5")
         .execute(world.pool())
         .await
         .expect("the row is there");
@@ -234,6 +243,68 @@ async fn a_thousand_sightings_are_counted_and_capped() {
         (document.hosts.len(), document.hosts[0].as_str()),
         (64, "h0.test")
     );
+    indexer.stop().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_image_that_is_removed_leaves_the_index_and_may_come_back() {
+    let world = world("removed").await;
+    let kept = seen_picture(&world, "kept").await;
+    let removed = seen_picture(&world, "removed").await;
+    let unseen = seen_picture(&world, "unseen").await;
+    let indexer = Indexer::start(&world).ready().await;
+    let messages =
+        [kept, removed, unseen].map(|id| Outgoing::of(&encoded(&world, id, [0.6, 0.8, 0.0, 0.0])));
+    publish(&world, &messages).await;
+    wait_indexed(&world, 3).await;
+
+    sqlx::query("UPDATE image_urls SET image_id = NULL WHERE image_id = $1")
+        .bind(removed.as_bytes().as_slice())
+        .execute(world.pool())
+        .await
+        .expect("the row is there");
+    sqlx::query("DELETE FROM images WHERE image_id = $1")
+        .bind(removed.as_bytes().as_slice())
+        .execute(world.pool())
+        .await
+        .expect("the row is there");
+    // Sightings that are taken out, not merely gone, leave nothing to find the image by.
+    sqlx::query("DELETE FROM sightings WHERE image_id = $1")
+        .bind(unseen.as_bytes().as_slice())
+        .execute(world.pool())
+        .await
+        .expect("the row is there");
+    publish(&world, &[changed(removed), changed(unseen)]).await;
+    let ids = async || -> Vec<_> {
+        let documents = world.documents().await;
+        documents
+            .into_iter()
+            .map(|document| document.image_id)
+            .collect()
+    };
+    wait_until(LONG, "the documents are gone", async || {
+        ids().await == [kept]
+    })
+    .await;
+    wait_until(LONG, "the records are gone", async || {
+        let recorded: i64 = sqlx::query_scalar("SELECT count(*) FROM indexed")
+            .fetch_one(world.pool())
+            .await
+            .expect("the database answers");
+        recorded == 1
+    })
+    .await;
+
+    // Found again: its new row is newer than the deletion.
+    seen_picture(&world, "removed").await;
+    let again = encoded(&world, removed, [0.0, 0.8, 0.6, 0.0]);
+    publish(&world, &[Outgoing::of(&again)]).await;
+    wait_until(LONG, "the document is back", async || {
+        ids().await.contains(&removed)
+    })
+    .await;
+    wait_queues(&world, &[]).await;
     indexer.stop().await;
     world.end().await;
 }

@@ -55,6 +55,30 @@ async fn an_index_of_other_models_is_refused_even_of_the_same_dimension() {
 }
 
 #[tokio::test]
+async fn a_pack_that_is_added_later_changes_nothing_and_one_that_is_missing_stops_it() {
+    let world = world("more_packs").await;
+    Indexer::start(&world).ready().await.stop().await;
+    let folder = world.folder().join("other");
+    write_pack(&folder, "other", 'b');
+    let mut config = world.config.clone();
+    config.models.packs.push(folder.clone());
+    Indexer::start_with(config.clone())
+        .ready()
+        .await
+        .stop()
+        .await;
+    // In whatever order: an index names its models by their digests.
+    config.models.packs.reverse();
+    Indexer::start_with(config).ready().await.stop().await;
+    let names: Vec<String> = sqlx::query_scalar("SELECT index_name FROM generations")
+        .fetch_all(world.pool())
+        .await
+        .expect("the database answers");
+    assert_eq!(names.len(), 1);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_lost_index_is_made_again_and_takes_what_changes() {
     let world = world("lost").await;
     let (one, two) = (

@@ -219,7 +219,7 @@ pub(crate) async fn wait_indexed(world: &World, images: i64) {
 pub(crate) async fn wait_queues(world: &World, holding: &[(&str, u64)]) {
     wait_until(LONG, "the queues hold what they should", async || {
         let queues = world.queues().await;
-        queues.len() == 9
+        queues.len() == 3 * Queue::ALL.len()
             && queues.iter().all(|queue| {
                 let wanted = holding.iter().find(|(name, _)| *name == queue.name);
                 queue.ready + queue.unacknowledged == wanted.map_or(0, |(_, messages)| *messages)

@@ -8,7 +8,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 use time::macros::datetime;
 use tokio::task::JoinHandle;
-use tusou_contract::mapping::{IMAGE_EMBEDDING, ModelField, index_body};
+use tusou_contract::mapping::{IMAGE_EMBEDDING, IndexOptions, ModelField, index_body};
 use tusou_contract::{BlobKey, Document, ImageFormat, ImageId, Rights};
 use tusou_model::{Device, Limits, Pack, Runtime, TextModel, VisionModel, decode};
 use tusou_platform::ops::Health;
@@ -79,7 +79,7 @@ pub(crate) async fn index(world: &World, name: &str, field: &ModelField) -> Stri
     let vectors = vectors(&world.config);
     let elastic = world.elastic();
     let index = format!("{}-{name}", world.name());
-    let body = index_body(std::slice::from_ref(field), 1, 0);
+    let body = index_body(std::slice::from_ref(field), &IndexOptions::default());
     assert!(
         elastic
             .create_index(&index, &body)

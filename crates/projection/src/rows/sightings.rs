@@ -15,19 +15,21 @@ const MAX_CAPTION: i32 = 2_000;
 ///
 /// Captions, hosts and rights are those of live sightings; where all are gone, of those that were.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// Sightings that are not gone.
-    pub(crate) live: u32,
-    pub(crate) first_seen: OffsetDateTime,
-    pub(crate) last_seen: OffsetDateTime,
+    pub live: u32,
+    /// The first of them.
+    pub first_seen: OffsetDateTime,
+    /// The latest of them.
+    pub last_seen: OffsetDateTime,
     /// The image URL of the earliest sighting.
-    pub(crate) earliest_url: String,
+    pub earliest_url: String,
     /// Distinct alt texts, titles and captions, the most seen first.
-    pub(crate) captions: Vec<String>,
+    pub captions: Vec<String>,
     /// Host names of pages and image URLs without port, the most seen first.
-    pub(crate) hosts: Vec<String>,
+    pub hosts: Vec<String>,
     /// The rights that were found most often.
-    pub(crate) rights: Rights,
+    pub rights: Rights,
 }
 
 /// Sums up the sightings of each image; an image without any is not in the answer.

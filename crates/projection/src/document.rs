@@ -15,7 +15,7 @@ const MAX_NAME: usize = 255;
 ///
 /// `None` where there is nothing to find it by yet: no embedding of the first model (it is still
 /// to be encoded, or cannot be), or neither a sighting nor an imported path.
-pub(crate) fn document(row: &ImageRow, models: &[ModelField]) -> Option<Document> {
+pub fn document(row: &ImageRow, models: &[ModelField]) -> Option<Document> {
     let embeddings: BTreeMap<String, Vec<f32>> = models
         .iter()
         .filter_map(|model| {
@@ -85,7 +85,7 @@ mod tests {
     use tusou_contract::{ImageFormat, ImageId, Rights};
 
     use super::*;
-    use crate::rows::images::Seen;
+    use crate::rows::sightings::Seen;
 
     fn model(field: &str, digest: &str) -> ModelField {
         ModelField {

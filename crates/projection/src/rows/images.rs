@@ -1,54 +1,78 @@
-//! Whole images, read in one snapshot with the live indexes.
+//! Whole images, read in one snapshot with the written indexes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::{PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 use tusou_contract::message::vector_from_bytes;
-use tusou_contract::{ImageFormat, ImageId};
+use tusou_contract::{BlobKey, ImageFetched, ImageFormat, ImageId};
 
 use crate::error::Error;
 use crate::rows::generations::{self, Generation};
-use crate::rows::sightings;
-
-pub(crate) use crate::rows::sightings::Seen;
+use crate::rows::sightings::{self, Seen};
 
 /// Everything that a document shows of an image.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ImageRow {
-    pub(crate) image_id: ImageId,
-    pub(crate) rev: i64,
-    pub(crate) format: ImageFormat,
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) bytes: u64,
-    pub(crate) blob_key: String,
-    pub(crate) relative_path: Option<String>,
-    pub(crate) taken_at: Option<OffsetDateTime>,
-    pub(crate) stored_at: OffsetDateTime,
-    pub(crate) phash: Option<String>,
-    pub(crate) colors: Vec<String>,
-    pub(crate) nsfw: Option<f32>,
+pub struct ImageRow {
+    /// The image.
+    pub image_id: ImageId,
+    /// The document's external version.
+    pub rev: i64,
+    /// Format of the original.
+    pub format: ImageFormat,
+    /// Pixels across, after orientation.
+    pub width: u32,
+    /// Pixels down, after orientation.
+    pub height: u32,
+    /// Size of the original.
+    pub bytes: u64,
+    /// Where the original lies, or lay.
+    pub blob_key: String,
+    /// For an imported image, its path below the folder.
+    pub relative_path: Option<String>,
+    /// When the picture was taken, by its own account.
+    pub taken_at: Option<OffsetDateTime>,
+    /// When it was stored.
+    pub stored_at: OffsetDateTime,
+    /// Perceptual hash, 16 hex digits.
+    pub phash: Option<String>,
+    /// Main colours by name.
+    pub colors: Vec<String>,
+    /// 0 to 1, where a model for it is configured.
+    pub nsfw: Option<f32>,
     /// `None` where no page was seen to show it.
-    pub(crate) seen: Option<Seen>,
+    pub seen: Option<Seen>,
     /// By the model pack's digest.
-    pub(crate) embeddings: BTreeMap<String, Vec<f32>>,
+    pub embeddings: BTreeMap<String, Vec<f32>>,
 }
 
-/// Images as they stood at one moment, and the indexes that were live at that moment.
+/// Images as they stood at one moment, and the indexes that were written at that moment.
 #[derive(Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) generations: Vec<Generation>,
+pub struct Snapshot {
+    /// Building and live ones, the oldest first.
+    pub generations: Vec<Generation>,
     /// Those that have a row.
-    pub(crate) images: HashMap<ImageId, ImageRow>,
+    pub images: HashMap<ImageId, ImageRow>,
+    /// The database's clock in microseconds, before anything was read: the version by which an image
+    /// without a row is deleted. Whatever is written of that image later has a higher one.
+    pub clock: i64,
 }
 
 /// Reads the images. A change that commits after the snapshot bumps `rev` beyond the one read.
-pub(crate) async fn read(pool: &PgPool, ids: &BTreeSet<ImageId>) -> Result<Snapshot, Error> {
+///
+/// # Errors
+/// [`Error::Database`], or [`Error::Row`] where a row cannot be read.
+pub async fn snapshot(pool: &PgPool, ids: &BTreeSet<ImageId>) -> Result<Snapshot, Error> {
     let failed = Error::database("read images");
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     let mut tx = pool.begin_with(begin).await.map_err(&failed)?;
-    let generations = generations::live(&mut tx).await.map_err(&failed)?;
+    let clock: i64 = sqlx::query_scalar(
+        "SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint",
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(&failed)?;
+    let generations = generations::written(&mut tx).await?;
     let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
     let rows = image_rows(&mut tx, &ids).await.map_err(&failed)?;
     let mut seen = sightings::read(&mut tx, &ids).await.map_err(&failed)?;
@@ -69,7 +93,56 @@ pub(crate) async fn read(pool: &PgPool, ids: &BTreeSet<ImageId>) -> Result<Snaps
     Ok(Snapshot {
         generations,
         images,
+        clock,
     })
+}
+
+/// The originals of images, as far as they are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Originals {
+    /// Their bytes are there: these messages have them encoded.
+    pub kept: Vec<ImageFetched>,
+    /// Their bytes are no longer kept.
+    pub dropped: Vec<ImageId>,
+}
+
+/// Which of the images can be encoded from the bytes that are kept. One without a row is in neither
+/// list.
+///
+/// # Errors
+/// [`Error::Database`], or [`Error::Row`] where a row cannot be read.
+pub async fn originals(pool: &PgPool, ids: &[ImageId]) -> Result<Originals, Error> {
+    let bytes: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
+    let rows: Vec<(Vec<u8>, String, String, bool)> = sqlx::query_as(
+        "SELECT image_id, blob_key, format, original_dropped_at IS NULL FROM images
+         WHERE image_id = ANY($1) ORDER BY image_id",
+    )
+    .bind(&bytes)
+    .fetch_all(pool)
+    .await
+    .map_err(Error::database("read where originals lie"))?;
+    let mut originals = Originals {
+        kept: Vec::new(),
+        dropped: Vec::new(),
+    };
+    for (image_id, blob_key, format, kept) in rows {
+        let image_id = ImageId::from_digest(&image_id).expect("the schema checks the length");
+        if !kept {
+            originals.dropped.push(image_id);
+            continue;
+        }
+        let unreadable = |problem: &str| Error::Row {
+            image_id,
+            problem: problem.to_owned(),
+        };
+        originals.kept.push(ImageFetched {
+            image_id,
+            blob_key: BlobKey::try_from(blob_key).map_err(|_| unreadable("`blob_key` is none"))?,
+            format: ImageFormat::from_name(&format)
+                .ok_or_else(|| unreadable("`format` is none"))?,
+        });
+    }
+    Ok(originals)
 }
 
 #[derive(Debug, sqlx::FromRow)]
