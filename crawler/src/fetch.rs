@@ -9,11 +9,13 @@ use tokio::task::spawn_blocking;
 use tusou_ingest::{Address, PagePicture, PageRecord, verify};
 use tusou_platform::blobs::BlobStore;
 use tusou_platform::door::{Answer, Door, FetchError, Limits};
+use tusou_platform::ops::Health;
 
 use crate::config::Settings;
 use crate::error::CrawlError;
 use crate::extract::{self, Extracted};
 use crate::frontier::{DueUrl, Failure, Frontier, HostLease, Kind};
+use crate::gate::{self, Gate};
 use crate::metrics;
 use crate::robots::Robots;
 use crate::rules::{RuleBook, Rules};
@@ -29,6 +31,8 @@ pub(crate) struct Fetcher {
     pub(crate) blobs: BlobStore,
     pub(crate) frontier: Frontier,
     pub(crate) rules: Arc<RuleBook>,
+    pub(crate) gate: Gate,
+    health: Health,
     bodies: Arc<Semaphore>,
     /// Parsing is bound by the processor and holds a tree many times the page: one a core.
     parsers: Arc<Semaphore>,
@@ -50,6 +54,8 @@ impl Fetcher {
         blobs: BlobStore,
         frontier: Frontier,
         rules: Arc<RuleBook>,
+        gate: Gate,
+        health: Health,
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
@@ -58,6 +64,8 @@ impl Fetcher {
             blobs,
             frontier,
             rules,
+            gate,
+            health,
             bodies: Arc::new(Semaphore::new(BODIES_MIB as usize)),
             parsers: Arc::new(Semaphore::new(cores)),
         }
@@ -80,6 +88,10 @@ impl Fetcher {
             .acquire_many(mib.clamp(1, BODIES_MIB))
             .await
             .expect("the semaphore is never closed");
+        if !self.gate.is_open() {
+            // It waited for room, and the gate was shut meanwhile: the URL stays due.
+            return Ok(HostSays::GoOn);
+        }
         let outcome = match self.answer(lease, robots, url, limits).await? {
             Err(failure) => Err(failure),
             Ok(answer) => match url.kind {
@@ -201,7 +213,11 @@ impl Fetcher {
         let status = answer.status;
         let extracted = self.parse(url.address.clone(), answer).await;
         let Some(extracted) = extracted else {
-            return Ok(Err(Failure::end("parser_failed", status)));
+            // Ours to mend: what was known of the page stays.
+            return Ok(Err(Failure::Final {
+                reason: "parser_failed".to_owned(),
+                status: None,
+            }));
         };
         let seeds = self.frontier.seeds_of(url.id).await?;
         let mut links = Vec::new();
@@ -262,15 +278,22 @@ impl Fetcher {
         let image = match verified {
             Ok(Ok(image)) => image,
             Ok(Err(reject)) => return Ok(Err(Failure::end(reject.reason(), status))),
-            Err(_) => return Ok(Err(Failure::end("bad_header", status))),
+            Err(_) => return Ok(Err(Failure::again("panicked"))),
         };
+        let key = image.blob_key();
         self.blobs
-            .put(&image.blob_key(), image.bytes.clone())
-            .await?;
+            .put(&key, image.bytes.clone())
+            .await
+            .inspect_err(|cause| gate::blobs_fail(&self.gate, &self.health, cause))?;
         let stored = self
             .frontier
-            .image_done(lease, url.id, status, &image)
-            .await?;
+            .image_done(lease, url, status, &image, &self.blobs)
+            .await
+            .inspect_err(|cause| {
+                if let CrawlError::Blob(cause) = cause {
+                    gate::blobs_fail(&self.gate, &self.health, cause);
+                }
+            })?;
         if stored.new {
             metrics::stored();
             tracing::debug!(url = %url.address, image = %stored.id, "new image");

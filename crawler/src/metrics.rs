@@ -42,3 +42,8 @@ pub(crate) fn waiting(reason: &'static str, waits: bool) {
 pub(crate) fn relayed(queue: &'static str, messages: u64) {
     counter!("crawler_relayed_messages_total", "queue" => queue).increment(messages);
 }
+
+/// Originals that are no longer kept.
+pub(crate) fn dropped(originals: u64) {
+    counter!("crawler_originals_dropped_total").increment(originals);
+}

@@ -16,9 +16,10 @@ use tusou_platform::service::ServiceContext;
 use crate::config::Settings;
 use crate::error::CrawlError;
 use crate::fetch::Fetcher;
-use crate::frontier::Frontier;
+use crate::frontier::{Frontier, HostLease};
+use crate::gate::{self, Bolt, Gate};
 use crate::rules::RuleBook;
-use crate::{host, metrics, relay};
+use crate::{host, janitor, metrics, relay};
 
 /// The look-out for due hosts while there are none.
 const IDLE: Duration = Duration::from_millis(250);
@@ -48,7 +49,8 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
             "`crawler.agent` or `crawler.contact` cannot be sent: {cause}"
         ))
     })?;
-    let frontier = Frontier::new(pool.clone(), &settings);
+    let gate = Gate::new(settings.outbox_limit);
+    let frontier = Frontier::new(pool.clone(), &settings, gate.clone());
     let rules = RuleBook::new(
         door.clone(),
         frontier.clone(),
@@ -58,10 +60,24 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
     let fetcher = Fetcher::new(
         Arc::clone(&settings),
         door,
-        blobs,
+        blobs.clone(),
         frontier.clone(),
         Arc::new(rules),
+        gate.clone(),
+        health.clone(),
     );
+    // Tried before anything is fetched, and watched from then on.
+    if let Err(cause) = blobs.probe().await {
+        gate::blobs_fail(&gate, &health, &cause);
+    }
+    let keep = config.blobs.keep_originals;
+    let watch = tokio::spawn(gate::watch_blobs(
+        gate,
+        blobs.clone(),
+        health.clone(),
+        shutdown.clone(),
+    ));
+    let janitor = tokio::spawn(janitor::run(pool.clone(), blobs, keep, shutdown.clone()));
     // Named before it connects: ready means that both ends are there.
     health.set("broker", Err("not connected yet".to_owned()));
     let relay = tokio::spawn(relay::run(
@@ -73,6 +89,10 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
     let outcome = crawl(&fetcher, &health, &shutdown).await;
     shutdown.request();
     relay.await.expect("the relay does not panic");
+    watch
+        .await
+        .expect("the watch over the blobs does not panic");
+    janitor.await.expect("the janitor does not panic");
     outcome
 }
 
@@ -82,7 +102,8 @@ async fn crawl(fetcher: &Fetcher, health: &Health, shutdown: &Shutdown) -> Resul
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
     while !shutdown.is_requested() {
         let step = async {
-            if !outbox_has_room(fetcher).await? {
+            look(fetcher, health).await?;
+            if !fetcher.gate.is_open() {
                 return Ok(false);
             }
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
@@ -91,14 +112,9 @@ async fn crawl(fetcher: &Fetcher, health: &Health, shutdown: &Shutdown) -> Resul
             let Some(lease) = fetcher.frontier.lease_host().await? else {
                 return Ok(false);
             };
-            let (fetcher, health, shutdown) = (fetcher.clone(), health.clone(), shutdown.clone());
+            let (fetcher, shutdown) = (fetcher.clone(), shutdown.clone());
             hosts.spawn(async move {
-                let origin = lease.origin.clone();
-                match host::crawl(&fetcher, lease, &shutdown).await {
-                    Ok(()) => {}
-                    Err(CrawlError::LeaseLost) => tracing::info!(host = origin, "lease lost"),
-                    Err(cause) => report(&health, &origin, &cause),
-                }
+                attend(fetcher, lease, shutdown).await;
                 drop(place);
             });
             Ok(true)
@@ -130,22 +146,52 @@ async fn crawl(fetcher: &Fetcher, health: &Health, shutdown: &Shutdown) -> Resul
     Ok(())
 }
 
-/// Back-pressure: no host is leased while the broker is this far behind.
-async fn outbox_has_room(fetcher: &Fetcher) -> Result<bool, CrawlError> {
+/// Back-pressure and pause: how far the broker is behind, and whether the crawl is to rest.
+async fn look(fetcher: &Fetcher, health: &Health) -> Result<(), CrawlError> {
     let limit = fetcher.settings.outbox_limit;
-    let messages = fetcher.frontier.outbox_rows(limit).await?;
+    let (messages, paused) = fetcher.frontier.look(limit).await?;
     metrics::outbox(messages);
-    metrics::waiting("outbox", messages > limit);
-    Ok(messages <= limit)
+    fetcher.gate.outbox_counted(messages);
+    if fetcher.gate.set(Bolt::Paused, paused.is_some()) {
+        tracing::info!(paused = paused.is_some(), why = paused, "the crawl's pause");
+    }
+    health.set(
+        "crawl",
+        match paused {
+            None => Ok(()),
+            Some(why) if why.is_empty() => Err("paused".to_owned()),
+            Some(why) => Err(format!("paused: {why}")),
+        },
+    );
+    Ok(())
 }
 
-fn report(health: &Health, origin: &str, cause: &CrawlError) {
-    if matches!(cause, CrawlError::Blob(_)) {
-        health.set("blobs", Err(cause.to_string()));
+/// Crawls a leased host, and says why where it was given back early.
+async fn attend(fetcher: Fetcher, lease: HostLease, shutdown: Shutdown) {
+    let turn = tokio::spawn({
+        let (fetcher, lease) = (fetcher.clone(), lease.clone());
+        async move { host::crawl(&fetcher, lease, &shutdown).await }
+    });
+    let host = &lease.origin;
+    match turn.await {
+        Ok(Ok(())) => {}
+        Ok(Err(CrawlError::LeaseLost)) => tracing::info!(host, "lease lost"),
+        // The watch over the blobs has said so.
+        Ok(Err(CrawlError::Blob(cause))) => tracing::debug!(host, %cause, "given back early"),
+        Ok(Err(cause)) => tracing::warn!(
+            host,
+            cause = &cause as &dyn std::error::Error,
+            "a host was given back early"
+        ),
+        Err(broken) => {
+            tracing::error!(host, %broken, "a host's turn panicked");
+            if let Err(cause) = host::strike(&fetcher, &lease).await {
+                tracing::warn!(
+                    host,
+                    cause = &cause as &dyn std::error::Error,
+                    "the host's URLs stay due"
+                );
+            }
+        }
     }
-    tracing::warn!(
-        host = origin,
-        cause = cause as &dyn std::error::Error,
-        "a host was given back early"
-    );
 }

@@ -21,6 +21,17 @@ pub(crate) struct HostLease {
     pub(crate) token: i64,
 }
 
+/// What has become of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is held.
+    Held,
+    /// It is held, and the host is to be left alone.
+    Paused,
+    /// Another process has the host.
+    Lost,
+}
+
 /// robots.txt as it was last fetched.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct RobotsRow {
@@ -40,7 +51,8 @@ impl Frontier {
              WHERE host_id = (
                  SELECT host_id FROM hosts
                  WHERE next_due_at <= now() AND (leased_until IS NULL OR leased_until <= now())
-                 ORDER BY next_due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+                   AND paused_at IS NULL AND NOT EXISTS (SELECT FROM pauses WHERE stage = 'crawl')
+                 ORDER BY next_due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
              RETURNING host_id, origin, lease_token",
         )
         .bind(&self.worker)
@@ -69,6 +81,26 @@ impl Frontier {
         Ok(renewed.rows_affected() > 0)
     }
 
+    /// Whether the lease is held still, and the host not paused.
+    pub(crate) async fn standing(&self, lease: &HostLease) -> Result<Standing, CrawlError> {
+        let row: Option<(i64, bool)> = sqlx::query_as(
+            "SELECT lease_token, paused_at IS NOT NULL FROM hosts WHERE host_id = $1",
+        )
+        .bind(lease.host_id)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(match row {
+            Some((token, paused)) if token == lease.token => {
+                if paused {
+                    Standing::Paused
+                } else {
+                    Standing::Held
+                }
+            }
+            _ => Standing::Lost,
+        })
+    }
+
     /// Gives the host back; it is next due with its earliest URL, but not within `rest`.
     pub(crate) async fn release(
         &self,
@@ -79,7 +111,7 @@ impl Frontier {
             // The lock first, the look in a statement of its own: URLs that were committed while
             // we waited for the lock are seen, and whoever comes later wakes the host itself.
             let held =
-                sqlx::query("SELECT FROM hosts WHERE host_id = $1 AND lease_token = $2 FOR UPDATE")
+                sqlx::query("SELECT FROM hosts WHERE host_id = $1 AND lease_token = $2 FOR NO KEY UPDATE")
                     .bind(lease.host_id)
                     .bind(lease.token)
                     .execute(&mut *tx)
@@ -146,14 +178,17 @@ impl Frontier {
         Ok(())
     }
 
-    /// Messages that wait in the outbox, counted up to `limit + 1`.
-    pub(crate) async fn outbox_rows(&self, limit: u32) -> Result<u32, CrawlError> {
-        let rows: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS waiting")
-                .bind(i64::from(limit) + 1)
-                .fetch_one(&self.pool)
-                .await?;
-        Ok(u32::try_from(rows).unwrap_or(u32::MAX))
+    /// Messages that wait in the outbox, counted up to `limit + 1`, and why the crawl is paused,
+    /// where it is.
+    pub(crate) async fn look(&self, limit: u32) -> Result<(u32, Option<String>), CrawlError> {
+        let (rows, paused): (i64, Option<String>) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS waiting),
+                    (SELECT why FROM pauses WHERE stage = 'crawl')",
+        )
+        .bind(i64::from(limit) + 1)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok((u32::try_from(rows).unwrap_or(u32::MAX), paused))
     }
 
     /// Refuses a result that comes back under an old token.

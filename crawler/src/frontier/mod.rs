@@ -2,6 +2,7 @@
 //! `tusou_ingest`.
 
 mod hosts;
+pub(crate) mod originals;
 pub(crate) mod outbox;
 mod outcomes;
 mod urls;
@@ -10,12 +11,13 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-pub(crate) use hosts::HostLease;
+pub(crate) use hosts::{HostLease, Standing};
 pub(crate) use outcomes::Failure;
 pub(crate) use urls::{DueUrl, Kind};
 
 use crate::config::Settings;
 use crate::error::CrawlError;
+use crate::gate::Gate;
 
 /// The crawler's view of the frontier. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -27,10 +29,11 @@ pub(crate) struct Frontier {
     max_redirects: u32,
     retry_after: Duration,
     coalesce: time::Duration,
+    gate: Gate,
 }
 
 impl Frontier {
-    pub(crate) fn new(pool: PgPool, settings: &Settings) -> Self {
+    pub(crate) fn new(pool: PgPool, settings: &Settings, gate: Gate) -> Self {
         Self {
             pool,
             worker: format!("crawler-{}", std::process::id()),
@@ -39,6 +42,7 @@ impl Frontier {
             max_redirects: settings.max_redirects,
             retry_after: settings.retry_after,
             coalesce: settings.coalesce,
+            gate,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The outbox as the relay takes it.
 
 use sqlx::PgConnection;
-use tusou_contract::ImageId;
+use tusou_contract::{ImageId, Queue};
 
 /// A message that is owed.
 #[derive(Debug, sqlx::FromRow)]
@@ -20,12 +20,33 @@ impl OutboxRow {
     }
 }
 
+/// Which messages are taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Queues {
+    /// Those for one queue.
+    One(Queue),
+    /// Those for every queue but these.
+    Others([Queue; 2]),
+}
+
 /// Locks up to `limit` rows that are ready and that nobody else holds.
-pub(crate) async fn take(tx: &mut PgConnection, limit: i64) -> Result<Vec<OutboxRow>, sqlx::Error> {
-    sqlx::query_as(
-        "SELECT queue, image_id, body FROM outbox WHERE ready_at <= now()
-         ORDER BY ready_at LIMIT $1 FOR UPDATE SKIP LOCKED",
-    )
+pub(crate) async fn take(
+    tx: &mut PgConnection,
+    queues: Queues,
+    limit: i64,
+) -> Result<Vec<OutboxRow>, sqlx::Error> {
+    match queues {
+        Queues::One(queue) => sqlx::query_as(
+            "SELECT queue, image_id, body FROM outbox WHERE queue = $1 AND ready_at <= now()
+             ORDER BY ready_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+        )
+        .bind(queue.name()),
+        Queues::Others(queues) => sqlx::query_as(
+            "SELECT queue, image_id, body FROM outbox WHERE queue <> ALL($1) AND ready_at <= now()
+             ORDER BY ready_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+        )
+        .bind(queues.map(Queue::name).to_vec()),
+    }
     .bind(limit)
     .fetch_all(tx)
     .await

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use tusou_ingest::{
-    Address, PageRecord, PageSummary, Scope, Seedling, StoredImage, VerifiedImage, reach_pages,
-    record_image, record_page, wake_hosts,
+    Address, FetchedUrl, PageRecord, PageSummary, Scope, Seedling, StoredImage, VerifiedImage,
+    image_url_gone, page_gone, reach_pages, record_image, record_page, wake_hosts,
 };
+use tusou_platform::blobs::BlobStore;
 
 use super::hosts::{Stamp, stored_address};
 use super::urls::{DueUrl, Kind};
@@ -29,6 +30,16 @@ pub(crate) enum Failure {
         reason: &'static str,
         status: Option<u16>,
     },
+}
+
+impl Failure {
+    /// Whether the server gave an answer that is its last word.
+    fn is_answer(&self) -> bool {
+        match self {
+            Self::Retry { .. } => false,
+            Self::Final { status, .. } | Self::Skipped { status, .. } => status.is_some(),
+        }
+    }
 }
 
 /// A seed that a page belongs to.
@@ -89,20 +100,32 @@ impl Frontier {
             Self::fence(tx, lease).await?;
             Ok(record_page(tx, record.clone(), self.coalesce).await?)
         })
+        .inspect(|summary: &PageSummary| self.gate.outbox_written(summary.images))
     }
 
-    /// Writes a picture whose blob is durable.
+    /// Writes a picture whose blob is durable; puts the blob again where it had been dropped.
     pub(crate) async fn image_done(
         &self,
         lease: &HostLease,
-        image_url_id: i64,
+        url: &DueUrl,
         status: u16,
         image: &VerifiedImage,
+        blobs: &BlobStore,
     ) -> Result<StoredImage, CrawlError> {
+        let fetched = FetchedUrl {
+            image_url_id: url.id,
+            due_at: url.due_at,
+            status,
+        };
         transaction!(self, |tx| {
             Self::fence(tx, lease).await?;
-            Ok(record_image(tx, image_url_id, status, image, self.coalesce).await?)
+            let stored = record_image(tx, fetched, image, self.coalesce).await?;
+            if stored.restored {
+                blobs.put(&image.blob_key(), image.bytes.clone()).await?;
+            }
+            Ok(stored)
         })
+        .inspect(|_| self.gate.outbox_written(1))
     }
 
     /// Writes that a page is to be found at another address, which its seeds reach in its stead.
@@ -128,6 +151,7 @@ impl Frontier {
                     "too_many_redirects"
                 };
                 settle(tx, url, "failed", Some(reason), Some(status)).await?;
+                page_gone(tx, url.id, self.coalesce).await?;
                 return Ok(reason);
             }
             let mut seedlings = Vec::new();
@@ -162,13 +186,16 @@ impl Frontier {
                 .execute(&mut *tx)
                 .await?;
             settle(tx, url, "skipped", Some("redirected"), Some(status)).await?;
+            let changed = page_gone(tx, url.id, self.coalesce).await?;
+            self.gate.outbox_written(changed);
             reached.hosts.remove(&lease.host_id);
             wake_hosts(tx, &reached.hosts).await?;
             Ok("redirected")
         })
     }
 
-    /// Writes why a URL brought nothing; whether it will be tried again.
+    /// Writes why a URL brought nothing; whether it will be tried again. An answer replaces what was
+    /// known of the URL; where none came, that stays.
     pub(crate) async fn url_failed(
         &self,
         lease: &HostLease,
@@ -194,14 +221,32 @@ impl Frontier {
                 }
                 Failure::Final { reason, status } => {
                     settle(tx, url, "failed", Some(reason), *status).await?;
+                    self.forget(tx, url, failure).await?;
                     Ok(false)
                 }
                 Failure::Skipped { reason, status } => {
                     settle(tx, url, "skipped", Some(reason), *status).await?;
+                    self.forget(tx, url, failure).await?;
                     Ok(false)
                 }
             }
         })
+    }
+
+    async fn forget(
+        &self,
+        tx: &mut sqlx::PgConnection,
+        url: &DueUrl,
+        failure: &Failure,
+    ) -> Result<(), CrawlError> {
+        if failure.is_answer() {
+            let changed = match url.kind {
+                Kind::Page => page_gone(tx, url.id, self.coalesce).await?,
+                Kind::Image => image_url_gone(tx, url.id, self.coalesce).await?,
+            };
+            self.gate.outbox_written(changed);
+        }
+        Ok(())
     }
 
     /// Strikes every due URL of a host whose rules cannot be had: each loses an attempt, or all

@@ -3,12 +3,24 @@
 use std::collections::BTreeSet;
 
 use sqlx::PgConnection;
-use time::Duration;
-use tusou_contract::{ImageFetched, ImageId};
+use time::{Duration, OffsetDateTime};
+use tusou_contract::{ImageFetched, ImageId, Queue};
 
+use super::gone::part_url;
 use super::outbox::{Owed, owe};
-use super::page::{bump, image_ids};
+use super::page::bump;
 use crate::verify::VerifiedImage;
+
+/// An image URL as it was fetched.
+#[derive(Debug, Clone, Copy)]
+pub struct FetchedUrl {
+    /// Its row.
+    pub image_url_id: i64,
+    /// When it was due, as the lease read it. A URL that became due again meanwhile stays due.
+    pub due_at: OffsetDateTime,
+    /// HTTP status.
+    pub status: u16,
+}
 
 /// What [`record_image`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,52 +29,86 @@ pub struct StoredImage {
     pub id: ImageId,
     /// Whether its bytes were new to the store.
     pub new: bool,
+    /// Whether its original had been dropped and is kept again. The image's row is locked: put the
+    /// blob before the transaction commits, since it may have been deleted after an earlier put.
+    pub restored: bool,
 }
 
 /// Writes the image that a URL's bytes are, its sightings, and what is owed to the broker.
 ///
-/// The blob must be durable before this is called. Where the URL showed another image before,
-/// that image's sightings by this URL are gone since now.
+/// The blob must be durable before this is called, and is to be put again where
+/// [`StoredImage::restored`] says so. Where the URL showed another image before, that image's
+/// sightings by this URL are gone since now.
 pub async fn record_image(
     tx: &mut PgConnection,
-    image_url_id: i64,
-    status: u16,
+    url: FetchedUrl,
     image: &VerifiedImage,
     coalesce: Duration,
 ) -> Result<StoredImage, sqlx::Error> {
-    let id = image.id;
+    let (id, image_url_id) = (image.id, url.image_url_id);
     // The URL's row is locked before its pages are read: see `upsert_image_urls`.
     sqlx::query("SELECT FROM image_urls WHERE image_url_id = $1 FOR NO KEY UPDATE")
         .bind(image_url_id)
         .execute(&mut *tx)
         .await?;
     let new = insert_image(tx, image).await?;
+    let restored = !new && restore(tx, id).await?;
     sqlx::query(
-        "UPDATE image_urls SET state = 'done', attempts = attempts + 1, reason = NULL, status = $2,
-                image_id = $3, fetched_at = now()
+        "UPDATE image_urls SET state = CASE WHEN due_at = $4 THEN 'done' ELSE state END,
+                attempts = attempts + 1, reason = NULL, status = $2, image_id = $3, fetched_at = now()
          WHERE image_url_id = $1",
     )
     .bind(image_url_id)
-    .bind(i32::from(status))
+    .bind(i32::from(url.status))
     .bind(&id.as_bytes()[..])
+    .bind(url.due_at)
     .execute(&mut *tx)
     .await?;
     let mut changed = see(tx, image_url_id, id).await?;
-    changed.extend(part(tx, image_url_id, id).await?);
+    changed.extend(part_url(tx, image_url_id, Some(id)).await?);
     if new {
         // The message of a new image brings its sightings along: a second one would say nothing.
         changed.remove(&id);
     }
     bump(tx, changed, coalesce).await?;
+    let fetched = ImageFetched {
+        image_id: id,
+        blob_key: image.blob_key(),
+        format: image.format,
+    };
     if new {
-        let fetched = ImageFetched {
-            image_id: id,
-            blob_key: image.blob_key(),
-            format: image.format,
-        };
         owe(tx, vec![Owed::now(&fetched)]).await?;
+    } else if restored && lacks_an_embedding(tx, id).await? {
+        owe(tx, vec![Owed::by(Queue::ImagesReencode, &fetched)]).await?;
     }
-    Ok(StoredImage { id, new })
+    Ok(StoredImage { id, new, restored })
+}
+
+/// Claims an original again that had been dropped, and locks the image's row where that is so.
+async fn restore(tx: &mut PgConnection, id: ImageId) -> Result<bool, sqlx::Error> {
+    let restored = sqlx::query(
+        "UPDATE images SET original_dropped_at = NULL
+         WHERE image_id = $1 AND original_dropped_at IS NOT NULL",
+    )
+    .bind(&id.as_bytes()[..])
+    .execute(tx)
+    .await?;
+    Ok(restored.rows_affected() > 0)
+}
+
+/// Whether an index that is written wants an embedding which the image does not have; so too where
+/// there is no index yet.
+async fn lacks_an_embedding(tx: &mut PgConnection, id: ImageId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT NOT EXISTS (SELECT FROM generations WHERE state <> 'retired')
+             OR EXISTS (
+                 SELECT FROM generations, jsonb_array_elements(models) AS wanted (entry)
+                 WHERE state <> 'retired' AND NOT EXISTS (
+                     SELECT FROM embeddings WHERE image_id = $1 AND digest = entry ->> 'digest'))",
+    )
+    .bind(&id.as_bytes()[..])
+    .fetch_one(tx)
+    .await
 }
 
 async fn insert_image(tx: &mut PgConnection, image: &VerifiedImage) -> Result<bool, sqlx::Error> {
@@ -105,23 +151,4 @@ async fn see(
     } else {
         BTreeSet::new()
     })
-}
-
-/// Ends the sightings of other images by this URL.
-async fn part(
-    tx: &mut PgConnection,
-    image_url_id: i64,
-    id: ImageId,
-) -> Result<BTreeSet<ImageId>, sqlx::Error> {
-    let gone: Vec<Vec<u8>> = sqlx::query_scalar(
-        "UPDATE sightings SET gone_since = now()
-         WHERE gone_since IS NULL AND image_url_id = $1 AND image_id <> $2
-           AND page_id IN (SELECT page_id FROM page_images WHERE image_url_id = $1)
-         RETURNING image_id",
-    )
-    .bind(image_url_id)
-    .bind(&id.as_bytes()[..])
-    .fetch_all(tx)
-    .await?;
-    Ok(image_ids(gone))
 }

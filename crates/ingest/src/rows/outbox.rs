@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 use time::Duration;
-use tusou_contract::{ImageChanged, ImageId, Message};
+use tusou_contract::{ImageChanged, ImageId, Message, Queue};
 
 /// A message to be sent once the transaction has committed.
 #[derive(Debug, Clone)]
@@ -16,17 +16,22 @@ pub struct Owed {
 impl Owed {
     /// A message to send as soon as may be.
     pub fn now<M: Message>(message: &M) -> Self {
-        Self::after(message, Duration::ZERO)
+        Self::by(M::QUEUE, message)
+    }
+
+    /// A message to send as soon as may be by another queue than its own: one of the back-fill's.
+    pub fn by<M: Message>(queue: Queue, message: &M) -> Self {
+        Self::after(queue, message, Duration::ZERO)
     }
 
     /// "This image has changed", after a rest in which further changes join it.
     pub fn changed(image_id: ImageId, coalesce: Duration) -> Self {
-        Self::after(&ImageChanged { image_id }, coalesce)
+        Self::after(Queue::ImagesChanged, &ImageChanged { image_id }, coalesce)
     }
 
-    fn after<M: Message>(message: &M, delay: Duration) -> Self {
+    fn after<M: Message>(queue: Queue, message: &M, delay: Duration) -> Self {
         Self {
-            queue: M::QUEUE.name(),
+            queue: queue.name(),
             image_id: message.image_id(),
             body: message.to_body(),
             delay,

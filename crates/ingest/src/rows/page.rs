@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use tusou_contract::ImageId;
 
+use super::gone::part_page;
 use super::outbox::{Owed, owe};
 use super::reach::{Seedling, host_ids, reach_pages, wake_hosts};
 use crate::address::Address;
@@ -50,7 +51,7 @@ pub struct PageRecord {
 pub struct PageSummary {
     /// Pages that became due.
     pub pages: u64,
-    /// Image URLs that were new.
+    /// Image URLs that became due.
     pub image_urls: u64,
     /// Images whose documents change.
     pub images: u64,
@@ -68,14 +69,15 @@ pub async fn record_page(
     let page_id = record.page_id;
     let reached = reach_pages(tx, record.links).await?;
     let mut wake = reached.hosts;
-    let (urls, new_hosts) = upsert_image_urls(tx, &record.pictures).await?;
+    let seeded = is_seeded(tx, page_id).await?;
+    let (urls, new_hosts) = upsert_image_urls(tx, page_id, seeded, &record.pictures).await?;
     let new_urls = new_hosts.len() as u64;
     wake.extend(new_hosts);
     replace_page_images(tx, page_id, &record.pictures, &urls).await?;
     sqlx::query(
         "UPDATE pages SET state = CASE WHEN due_at = $5 THEN 'done' ELSE state END,
                 attempts = attempts + 1, reason = NULL, status = $2, title = $3,
-                unparsable = $4, fetched_at = now()
+                unparsable = $4, moved_to = NULL, fetched_at = now()
          WHERE page_id = $1",
     )
     .bind(page_id)
@@ -87,7 +89,7 @@ pub async fn record_page(
     .await?;
     // Last, since every page that shows the same logo waits for its row here.
     let mut changed = see(tx, page_id).await?;
-    changed.extend(part(tx, page_id).await?);
+    changed.extend(part_page(tx, page_id).await?);
     let images = bump(tx, changed, coalesce).await?;
     wake.remove(&record.host_id);
     wake_hosts(tx, &wake).await?;
@@ -98,10 +100,26 @@ pub async fn record_page(
     })
 }
 
-/// The ids of the pictures' URLs, and the hosts of those that are new. The rows are locked for
-/// share: a picture's own transaction either sees this page's words or is seen by it.
+/// Whether a seed reaches the page still. Its row is locked, so that a seed's removal either sees
+/// what this page shows or is seen here.
+async fn is_seeded(tx: &mut PgConnection, page_id: i64) -> Result<bool, sqlx::Error> {
+    sqlx::query("SELECT FROM pages WHERE page_id = $1 FOR NO KEY UPDATE")
+        .bind(page_id)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM seed_pages WHERE page_id = $1)")
+        .bind(page_id)
+        .fetch_one(tx)
+        .await
+}
+
+/// The ids of the pictures' URLs, and the hosts of those that became due. The rows are locked for
+/// share, with those that the page showed before: a picture's own transaction either sees this
+/// page's words or is seen by it.
 async fn upsert_image_urls(
     tx: &mut PgConnection,
+    page_id: i64,
+    seeded: bool,
     pictures: &[PagePicture],
 ) -> Result<(HashMap<String, i64>, Vec<i64>), sqlx::Error> {
     let addresses: BTreeSet<&Address> = pictures.iter().map(|picture| &picture.address).collect();
@@ -111,23 +129,56 @@ async fn upsert_image_urls(
         .iter()
         .map(|address| hosts[address.origin()])
         .collect();
-    let new_hosts: Vec<i64> = sqlx::query_scalar(
-        "INSERT INTO image_urls (url, host_id)
-         SELECT wanted.url, wanted.host_id FROM unnest($1::text[], $2::bigint[]) AS wanted (url, host_id)
+    let mut due: Vec<i64> = sqlx::query_scalar(
+        "INSERT INTO image_urls (url, host_id, state, reason)
+         SELECT wanted.url, wanted.host_id,
+                CASE WHEN $3 THEN 'due' ELSE 'skipped' END::url_state,
+                CASE WHEN $3 THEN NULL ELSE 'seed_removed' END
+         FROM unnest($1::text[], $2::bigint[]) AS wanted (url, host_id)
          WHERE NOT EXISTS (SELECT FROM image_urls WHERE image_urls.url = wanted.url)
          ORDER BY wanted.url ON CONFLICT (url) DO NOTHING RETURNING host_id",
     )
     .bind(&urls)
     .bind(host_ids)
+    .bind(seeded)
     .fetch_all(&mut *tx)
     .await?;
+    if seeded {
+        due.extend(take_up_again(tx, &urls).await?);
+    } else {
+        due.clear();
+    }
     let ids: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT url, image_url_id FROM image_urls WHERE url = ANY($1) ORDER BY url FOR SHARE",
+        "SELECT url, image_url_id FROM image_urls
+         WHERE image_url_id IN (
+             SELECT image_url_id FROM image_urls WHERE url = ANY($1)
+             UNION SELECT image_url_id FROM page_images WHERE page_id = $2)
+         ORDER BY url FOR SHARE",
     )
     .bind(&urls)
+    .bind(page_id)
     .fetch_all(tx)
     .await?;
-    Ok((ids.into_iter().collect(), new_hosts))
+    Ok((ids.into_iter().collect(), due))
+}
+
+/// Due again are image URLs that were let go with their seed, and those that no page showed any more:
+/// what they last answered may be long ago, and nobody has asked since.
+async fn take_up_again(tx: &mut PgConnection, urls: &[&str]) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar(
+        "UPDATE image_urls SET state = 'due', due_at = now(), attempts = 0, reason = NULL
+         WHERE image_url_id IN (
+             SELECT image_url_id FROM image_urls
+             WHERE url = ANY($1) AND (
+                 (state = 'skipped' AND reason = 'seed_removed')
+                 OR (state <> 'due' AND NOT EXISTS (
+                     SELECT FROM page_images WHERE page_images.image_url_id = image_urls.image_url_id)))
+             ORDER BY url FOR NO KEY UPDATE)
+         RETURNING host_id",
+    )
+    .bind(urls)
+    .fetch_all(tx)
+    .await
 }
 
 async fn replace_page_images(
@@ -187,21 +238,6 @@ async fn see(tx: &mut PgConnection, page_id: i64) -> Result<BTreeSet<ImageId>, s
     .fetch_all(tx)
     .await?;
     Ok(image_ids(seen))
-}
-
-/// Ends the sightings of what this page no longer shows.
-async fn part(tx: &mut PgConnection, page_id: i64) -> Result<BTreeSet<ImageId>, sqlx::Error> {
-    let gone: Vec<Vec<u8>> = sqlx::query_scalar(
-        "UPDATE sightings SET gone_since = now()
-         WHERE page_id = $1 AND gone_since IS NULL AND NOT EXISTS (
-             SELECT FROM page_images
-             WHERE page_images.page_id = $1 AND page_images.image_url_id = sightings.image_url_id)
-         RETURNING image_id",
-    )
-    .bind(page_id)
-    .fetch_all(tx)
-    .await?;
-    Ok(image_ids(gone))
 }
 
 pub(super) fn image_ids(rows: Vec<Vec<u8>>) -> BTreeSet<ImageId> {

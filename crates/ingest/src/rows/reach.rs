@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::PgConnection;
 
-use crate::address::Address;
+use crate::address::{Address, Scope};
 
 /// A page that a seed reaches at a depth.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ pub async fn reach_pages(
     let gained = upsert_seed_pages(tx, &wanted, &pages).await?;
     let due: Vec<(i64, i64)> = sqlx::query_as(
         "UPDATE pages SET state = 'due', due_at = now(), attempts = 0, reason = NULL
-         WHERE page_id IN (SELECT page_id FROM pages WHERE page_id = ANY($1) ORDER BY page_id FOR UPDATE)
+         WHERE page_id IN (SELECT page_id FROM pages WHERE page_id = ANY($1) ORDER BY page_id FOR NO KEY UPDATE)
          RETURNING page_id, host_id",
     )
     .bind(gained)
@@ -94,19 +94,58 @@ async fn without_known(tx: &mut PgConnection, mut wanted: Wanted) -> Result<Want
     Ok(wanted)
 }
 
-/// Counts the pages that are new to each seed against its limit, nearest first.
+/// A seed's bounds as they stand under its lock.
+struct Bounds {
+    room: i64,
+    max_depth: i32,
+    /// `None` where the row is no scope of this build: nothing is left out for that.
+    scope: Option<(Address, Scope)>,
+}
+
+impl Bounds {
+    /// Whether the seed goes there; its own page is its start wherever that redirects.
+    fn contain(&self, address: &Address, depth: i32) -> bool {
+        let within = |(from, scope): &(Address, Scope)| scope.contains(from, address);
+        depth == 0 || (depth <= self.max_depth && self.scope.as_ref().is_none_or(within))
+    }
+}
+
+async fn lock_bounds(
+    tx: &mut PgConnection,
+    seed_ids: &[i64],
+) -> Result<HashMap<i64, Bounds>, sqlx::Error> {
+    let rows: Vec<(i64, i64, i32, String, String)> = sqlx::query_as(
+        "SELECT seed_id, max_pages - pages, max_depth, scope_url, scope FROM seeds
+         WHERE seed_id = ANY($1) ORDER BY seed_id FOR NO KEY UPDATE",
+    )
+    .bind(seed_ids)
+    .fetch_all(tx)
+    .await?;
+    let bounds = |(seed, room, max_depth, url, scope): (i64, i64, i32, String, String)| {
+        let scope = Address::parse(&url).ok().zip(scope.parse().ok());
+        let bounds = Bounds {
+            room,
+            max_depth,
+            scope,
+        };
+        (seed, bounds)
+    };
+    Ok(rows.into_iter().map(bounds).collect())
+}
+
+/// Counts the pages that are new to each seed against its limit, nearest first. Leaves out what lies
+/// beyond its bounds: they may have shrunk, or the seed gone, since the links were read.
 async fn within_limits(tx: &mut PgConnection, mut wanted: Wanted) -> Result<Wanted, sqlx::Error> {
     let seed_ids: BTreeSet<i64> = wanted.keys().map(|(seed, _)| *seed).collect();
     if seed_ids.is_empty() {
         return Ok(wanted);
     }
     let seed_ids: Vec<i64> = seed_ids.into_iter().collect();
-    let rooms: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT seed_id, max_pages - pages FROM seeds WHERE seed_id = ANY($1) ORDER BY seed_id FOR UPDATE",
-    )
-    .bind(&seed_ids)
-    .fetch_all(&mut *tx)
-    .await?;
+    let mut bounds = lock_bounds(tx, &seed_ids).await?;
+    wanted.retain(|(seed, address), depth| {
+        let bounds = bounds.get(seed);
+        bounds.is_some_and(|bounds| bounds.contain(address, *depth))
+    });
     // Asked again under the lock: another page may have brought the same links meanwhile.
     let (seeds, urls, _) = columns(&wanted);
     let members: Vec<(i64, String)> = sqlx::query_as(
@@ -119,7 +158,6 @@ async fn within_limits(tx: &mut PgConnection, mut wanted: Wanted) -> Result<Want
     .fetch_all(&mut *tx)
     .await?;
     let members: BTreeSet<(i64, String)> = members.into_iter().collect();
-    let mut rooms: HashMap<i64, i64> = rooms.into_iter().collect();
     let mut taken: BTreeMap<i64, i64> = BTreeMap::new();
     let mut by_depth: Vec<((i64, Address), i32)> = wanted.clone().into_iter().collect();
     by_depth.sort_by_key(|(_, depth)| *depth);
@@ -127,12 +165,14 @@ async fn within_limits(tx: &mut PgConnection, mut wanted: Wanted) -> Result<Want
         if members.contains(&(seed, address.as_str().to_owned())) {
             continue;
         }
-        let room = rooms.entry(seed).or_insert(0);
-        if *room > 0 {
-            *room -= 1;
-            *taken.entry(seed).or_insert(0) += 1;
-        } else {
-            wanted.remove(&(seed, address));
+        match bounds.get_mut(&seed) {
+            Some(bounds) if bounds.room > 0 => {
+                bounds.room -= 1;
+                *taken.entry(seed).or_insert(0) += 1;
+            }
+            _ => {
+                wanted.remove(&(seed, address));
+            }
         }
     }
     let (seeds, counts): (Vec<i64>, Vec<i64>) = taken.into_iter().unzip();
@@ -244,7 +284,7 @@ pub async fn wake_hosts(tx: &mut PgConnection, hosts: &BTreeSet<i64>) -> Result<
     let hosts: Vec<i64> = hosts.iter().copied().collect();
     sqlx::query(
         "UPDATE hosts SET next_due_at = LEAST(next_due_at, now())
-         WHERE host_id IN (SELECT host_id FROM hosts WHERE host_id = ANY($1) ORDER BY host_id FOR UPDATE)",
+         WHERE host_id IN (SELECT host_id FROM hosts WHERE host_id = ANY($1) ORDER BY host_id FOR NO KEY UPDATE)",
     )
     .bind(hosts)
     .execute(tx)

@@ -1,0 +1,152 @@
+//! Seeds: where a crawl begins and how far it goes.
+
+mod change;
+
+use serde::Serialize;
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use super::again_where_it_met;
+use super::reach::{Reached, Seedling, reach_pages, wake_hosts};
+use crate::address::{Address, Scope};
+
+pub use change::{SeedChange, SeedEdited, SeedError, SeedRemoved, edit, remove};
+
+/// A seed to add.
+#[derive(Debug, Clone)]
+pub struct NewSeed {
+    /// The page where the crawl begins.
+    pub url: Address,
+    /// Which links are followed.
+    pub scope: Scope,
+    /// Links followed from the seed's page: 0 reads that page alone.
+    pub max_depth: u32,
+    /// The most pages that belong to the seed.
+    pub max_pages: u64,
+}
+
+/// What [`add`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeedAdded {
+    /// The seed's number.
+    pub seed_id: i64,
+    /// Whether a seed of this URL and scope was there; its bounds are now the new ones.
+    pub known: bool,
+}
+
+/// A seed as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct SeedRow {
+    /// The seed's number.
+    pub seed_id: i64,
+    /// The page where the crawl begins.
+    pub url: String,
+    /// `host`, `domain` or `prefix`.
+    pub scope: String,
+    /// Links followed from the seed's page.
+    pub max_depth: i32,
+    /// The most pages that belong to the seed.
+    pub max_pages: i64,
+    /// How many pages belong to it.
+    pub pages: i64,
+    /// How many of them are due.
+    pub due: i64,
+    /// When it was added.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// Every seed, the oldest first.
+pub async fn list(pool: &PgPool) -> Result<Vec<SeedRow>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT seed_id, url, scope, max_depth, max_pages, seeds.pages, created_at,
+                (SELECT count(*) FROM seed_pages JOIN pages USING (page_id)
+                 WHERE seed_pages.seed_id = seeds.seed_id AND state = 'due') AS due
+         FROM seeds ORDER BY seed_id",
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Whether there is a seed of this number.
+pub async fn exists(pool: &PgPool, seed_id: i64) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM seeds WHERE seed_id = $1)")
+        .bind(seed_id)
+        .fetch_one(pool)
+        .await
+}
+
+/// Adds a seed and makes its page due.
+///
+/// Adding a known seed again changes its bounds. Where they grew, its pages are read again, since
+/// links that were left out may now be followed; a page of it that had failed is tried again.
+pub async fn add(pool: &PgPool, seed: &NewSeed) -> Result<SeedAdded, sqlx::Error> {
+    again_where_it_met(async || add_once(pool, seed).await).await
+}
+
+async fn add_once(pool: &PgPool, seed: &NewSeed) -> Result<SeedAdded, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    let depth = i32::try_from(seed.max_depth).unwrap_or(i32::MAX);
+    let pages = i64::try_from(seed.max_pages).unwrap_or(i64::MAX);
+    let before: Option<(i64, i32, i64)> = sqlx::query_as(
+        "SELECT seed_id, max_depth, max_pages FROM seeds WHERE url = $1 AND scope = $2 FOR NO KEY UPDATE",
+    )
+    .bind(seed.url.as_str())
+    .bind(seed.scope.as_str())
+    .fetch_optional(&mut *tx)
+    .await?;
+    let seed_id: i64 = sqlx::query_scalar(
+        "INSERT INTO seeds (url, scope_url, scope, max_depth, max_pages) VALUES ($1, $1, $2, $3, $4)
+         ON CONFLICT (url, scope) DO UPDATE SET max_depth = EXCLUDED.max_depth, max_pages = EXCLUDED.max_pages
+         RETURNING seed_id",
+    )
+    .bind(seed.url.as_str())
+    .bind(seed.scope.as_str())
+    .bind(depth)
+    .bind(pages)
+    .fetch_one(&mut *tx)
+    .await?;
+    let grew =
+        before.is_some_and(|(_, old_depth, old_pages)| depth > old_depth || pages > old_pages);
+    let reached = reach(&mut tx, seed_id, &seed.url, before.is_some(), grew).await?;
+    wake_hosts(&mut tx, &reached.hosts).await?;
+    tx.commit().await?;
+    Ok(SeedAdded {
+        seed_id,
+        known: before.is_some(),
+    })
+}
+
+/// Makes a seed's own page due; of a seed that was there its failed pages too, and where its bounds
+/// grew all those that were read. The hosts are still to be woken.
+async fn reach(
+    tx: &mut PgConnection,
+    seed_id: i64,
+    url: &Address,
+    known: bool,
+    grew: bool,
+) -> Result<Reached, sqlx::Error> {
+    let start = Seedling {
+        seed_id,
+        depth: 0,
+        address: url.clone(),
+    };
+    let mut reached = reach_pages(&mut *tx, vec![start]).await?;
+    if known {
+        let again: Vec<i64> = sqlx::query_scalar(
+            "UPDATE pages SET state = 'due', due_at = now(), attempts = 0, reason = NULL
+             WHERE page_id IN (
+                 SELECT page_id FROM pages JOIN seed_pages USING (page_id)
+                 WHERE seed_id = $1 AND (state = 'failed' OR ($2 AND state = 'done'))
+                 ORDER BY url FOR NO KEY UPDATE OF pages)
+             RETURNING host_id",
+        )
+        .bind(seed_id)
+        .bind(grew)
+        .fetch_all(&mut *tx)
+        .await?;
+        reached.due += again.len() as u64;
+        reached.hosts.extend(again);
+    }
+    Ok(reached)
+}
