@@ -5,7 +5,7 @@ use std::time::Duration;
 use tusou_contract::{BlobKey, Disposition, MessageError, Verdict};
 use tusou_model::{DecodeError, ModelError, Stopped};
 use tusou_platform::blobs::BlobError;
-use tusou_platform::broker::BrokerError;
+use tusou_platform::broker::{BrokerError, Quarantined};
 
 /// The encoder cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,9 @@ pub(crate) enum PictureError {
     /// The message cannot be read.
     #[error(transparent)]
     Message(#[from] MessageError),
+    /// It may be what kills the process.
+    #[error(transparent)]
+    Quarantined(#[from] Quarantined),
     /// The bytes are not there; they may be on their way.
     #[error("blob {0} is not there")]
     BlobMissing(BlobKey),
@@ -87,6 +90,7 @@ impl Verdict for PictureError {
     fn disposition(&self) -> Disposition {
         match self {
             Self::Message(error) => error.disposition(),
+            Self::Quarantined(error) => error.disposition(),
             Self::BlobMissing(_) => Disposition::Retry {
                 after: Duration::from_secs(10),
             },
@@ -104,6 +108,7 @@ impl Verdict for PictureError {
     fn reason(&self) -> &'static str {
         match self {
             Self::Message(error) => error.reason(),
+            Self::Quarantined(error) => error.reason(),
             Self::BlobMissing(_) => "blob_missing",
             Self::BlobDamaged(_) => "blob_damaged",
             Self::Blob(error) => error.reason(),

@@ -1,8 +1,10 @@
 //! One picture's way, from its delivery to its settlement.
 
 use bytes::Bytes;
+use tusou_contract::message::image_of;
 use tusou_contract::{
-    BlobKey, Disposition, Encoding, EncodingOutcome, ImageEmbedded, ImageFetched, Verdict as _,
+    BlobKey, Disposition, Encoding, EncodingOutcome, ImageEmbedded, ImageFetched, ImageId, Queue,
+    Verdict as _,
 };
 use tusou_platform::blobs::BlobStore;
 use tusou_platform::broker::{BrokerError, Delivery, Settled};
@@ -29,6 +31,8 @@ pub(crate) enum Stop {
     Broker(String),
     /// The blobs are away; asking for this one again tells when they are back.
     Blobs(Probe),
+    /// An operator has paused the encoder.
+    Paused,
     /// The process cannot go on.
     Fatal(EncoderError),
 }
@@ -79,42 +83,57 @@ impl Stages {
         alone: bool,
     ) -> Result<(), Stop> {
         let _inflight = Held::inflight();
-        let message = match delivery.read::<ImageFetched>() {
-            Ok(message) => message,
-            Err(error) => return self.settle(delivery, Err(error.into()), "unreadable").await,
+        // Before anything else: what kills the process is not to be touched once more.
+        let read = match delivery.suspect() {
+            Some(error) => Err(error.into()),
+            None => delivery.read::<ImageFetched>().map_err(PictureError::from),
         };
-        let id = message.image_id;
-        match self.encode(&message, alone).await {
+        let message = match read {
+            Ok(message) => message,
+            Err(error) => {
+                let image = image_of(delivery.body());
+                return Box::pin(self.fail(delivery, image, error.into(), results)).await;
+            }
+        };
+        let image_id = message.image_id;
+        match Box::pin(self.encode(&message, alone)).await {
             Ok(encoding) => {
                 let outcome = EncodingOutcome::Encoded(encoding);
-                results
-                    .publish(&ImageEmbedded {
-                        image_id: id,
-                        outcome,
-                    })
-                    .await?;
-                self.settle(delivery, Ok(()), &id.to_string()).await
+                let result = ImageEmbedded { image_id, outcome };
+                results.publish(&result).await?;
+                self.settle(delivery, Ok(()), &image_id.to_string()).await
             }
-            Err(Failure { error, probe }) => {
-                if self.is_final(&error, &delivery) {
-                    let (reason, detail) = (error.reason().to_owned(), in_words(&error));
-                    let outcome = EncodingOutcome::Failed { reason, detail };
-                    results
-                        .publish(&ImageEmbedded {
-                            image_id: id,
-                            outcome,
-                        })
-                        .await?;
-                }
-                let stop = match error.disposition() {
-                    Disposition::Later => probe.map(Stop::Blobs),
-                    Disposition::Fatal => return Err(Stop::Fatal(error.into_fatal())),
-                    _ => None,
-                };
-                self.settle(delivery, Err(error), &id.to_string()).await?;
-                stop.map_or(Ok(()), Err)
-            }
+            Err(failure) => Box::pin(self.fail(delivery, Some(image_id), failure, results)).await,
         }
+    }
+
+    /// Tells the indexer of an image that is given up, settles the delivery, and says whether any
+    /// further picture can be taken.
+    async fn fail(
+        &self,
+        delivery: Delivery,
+        image: Option<ImageId>,
+        Failure { error, probe }: Failure,
+        results: &Results,
+    ) -> Result<(), Stop> {
+        if let Some(image_id) = image
+            && self.is_final(&error, &delivery)
+            && is_told(&error, delivery.queue())
+        {
+            let (reason, detail) = (error.reason().to_owned(), in_words(&error));
+            let outcome = EncodingOutcome::Failed { reason, detail };
+            results
+                .publish(&ImageEmbedded { image_id, outcome })
+                .await?;
+        }
+        let stop = match error.disposition() {
+            Disposition::Later => probe.map(Stop::Blobs),
+            Disposition::Fatal => return Err(Stop::Fatal(error.into_fatal())),
+            _ => None,
+        };
+        let subject = image.map_or_else(|| "unreadable".to_owned(), |id| id.to_string());
+        self.settle(delivery, Err(error), &subject).await?;
+        stop.map_or(Ok(()), Err)
     }
 
     async fn encode(&self, message: &ImageFetched, alone: bool) -> Result<Encoding, Failure> {
@@ -180,4 +199,12 @@ impl Stages {
         }
         Ok(())
     }
+}
+
+/// Whether a failure for good is news to the indexer.
+///
+/// A back-fill that finds no bytes says nothing of the picture: originals are not kept for ever, and
+/// where it was never encoded an earlier failure has the better reason.
+fn is_told(error: &PictureError, queue: Queue) -> bool {
+    !(queue == Queue::ImagesReencode && matches!(error, PictureError::BlobMissing(_)))
 }

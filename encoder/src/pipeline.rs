@@ -55,7 +55,8 @@ pub async fn run(
     let mut backoff = Backoff::new(WAITS.0, WAITS.1);
     let mut connected = false;
     while !ending.is_requested() {
-        match serve_once(config, &settings, &stages, health, &ending, &mut connected).await {
+        let session = serve_once(config, &settings, &stages, health, &ending, &mut connected);
+        match Box::pin(session).await {
             Ok(()) => break,
             // A broker that took us before and refuses us now is starting, or being mended.
             Err(Stop::Fatal(EncoderError::Broker(error))) if connected => {
@@ -65,6 +66,8 @@ pub async fn run(
                 ending.sleep(backoff.next_wait()).await;
             }
             Err(Stop::Fatal(error)) => return Err(error),
+            // The next session waits for the pause to end.
+            Err(Stop::Paused) => tracing::info!("paused: what was at hand is done or given back"),
             Err(Stop::Blobs(probe)) => wait_for_blobs(&stages.blobs, probe, health, &ending).await,
             Err(Stop::Broker(reason)) => {
                 tracing::warn!(reason, "RabbitMQ is away; trying again");
@@ -108,6 +111,7 @@ async fn serve_once(
         broker: &broker,
         stages,
         settings,
+        health,
         ending,
     }
     .serve()

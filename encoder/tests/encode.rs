@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tusou_contract::queue::ENCODER_PAUSED;
 use tusou_contract::{
     BlobKey, Encoding, EncodingOutcome, ImageEmbedded, ImageFetched, ImageFormat, ImageId, Queue,
 };
@@ -72,9 +73,12 @@ fn reason(outcome: &EncodingOutcome) -> &str {
 }
 
 async fn settled(broker: &Broker, dead: u32) {
+    settled_of(broker, Queue::ImagesFetched, dead).await;
+}
+
+async fn settled_of(broker: &Broker, queue: Queue, dead: u32) {
     let ready = async |name: String| broker.ready(&name).await.expect("the queue is there");
     wait_until(LIMIT, "the queues to be settled", async || {
-        let queue = Queue::ImagesFetched;
         ready(queue.dead_name()).await == dead
             && ready(queue.name().to_owned()).await + ready(queue.retry_name()).await == 0
     })
@@ -118,10 +122,18 @@ async fn bad_pictures_hurt_nobody() {
         body: b"hello?".to_vec(),
     };
     messages.insert(1, foreign);
+    // Unreadable too, but it says of which image it is.
+    let half = ImageId::of(b"half a message");
+    let nameless = Outgoing {
+        body: format!(r#"{{"version":1,"image_id":"{half}"}}"#).into_bytes(),
+        ..messages[1].clone()
+    };
+    messages.push(nameless);
     send(&broker, &messages).await;
     let mut encoder = Service::spawn(&world, "tusou-encoder").await;
 
-    let outcomes = receive(&mut results, 6).await;
+    let outcomes = receive(&mut results, 7).await;
+    assert_eq!(reason(&outcomes[&half]), "foreign_message");
     assert_eq!(reason(&outcomes[&truncated.image_id]), "truncated");
     assert_eq!(reason(&outcomes[&html.image_id]), "decode_failed");
     assert_eq!(reason(&outcomes[&missing.image_id]), "blob_missing");
@@ -143,13 +155,13 @@ async fn bad_pictures_hurt_nobody() {
         let jpeg = jpeg.expect("it is written before the result is published");
         assert_eq!(ImageFormat::sniff(&jpeg), Some(ImageFormat::Jpeg));
     }
-    settled(&broker, 5).await;
+    settled(&broker, 6).await;
 
     // The same picture again gives the same result.
     send(&broker, &[Outgoing::of(&good)]).await;
     let again = receive(&mut results, 1).await;
     assert_eq!(again[&good.image_id], outcomes[&good.image_id]);
-    settled(&broker, 5).await;
+    settled(&broker, 6).await;
 
     assert!(encoder.is_ready().await);
     assert_eq!(encoder.metric("encoder_inflight_images").await, 0.0);
@@ -241,6 +253,89 @@ async fn nothing_is_lost_when_it_is_killed_and_ended_at_work() {
             .values()
             .all(|outcome| reason(outcome) == "encoded")
     );
+    settled(&broker, 0).await;
+    drop(encoder);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_back_fill_is_encoded_beside_the_crawl_and_what_it_misses_is_no_failure() {
+    let mut world = World::new("encode_backfill").await;
+    world.config.amqp.max_attempts = 2;
+    let broker = world.broker().await;
+    let again = stored(&world, pictures::png(1), ImageFormat::Png).await;
+    let crawled = stored(&world, pictures::png(2), ImageFormat::Png).await;
+    let gone_id = ImageId::of(b"its original is no longer kept");
+    let gone = ImageFetched {
+        image_id: gone_id,
+        blob_key: BlobKey::original(&gone_id, ImageFormat::Png),
+        format: ImageFormat::Png,
+    };
+    let backfill = Queue::ImagesReencode;
+    send(
+        &broker,
+        &[
+            Outgoing::by(backfill, &gone),
+            Outgoing::by(backfill, &again),
+            Outgoing::of(&crawled),
+        ],
+    )
+    .await;
+    let encoder = Service::spawn(&world, "tusou-encoder").await;
+    settled_of(&broker, backfill, 1).await;
+    settled(&broker, 0).await;
+    let mut dead = broker.dead(backfill).await.expect("the queue is there");
+    let letter = dead.next().await.expect("the broker answers");
+    let letter = letter.expect("there is one");
+    assert_eq!(letter.reason(), "blob_missing");
+    assert_eq!(letter.image_id(), Some(gone_id));
+    // Whatever is published of a message is published before it is settled.
+    let mut results = results(&broker).await;
+    let outcomes = receive(&mut results, 2).await;
+    assert_eq!(reason(&outcomes[&again.image_id]), "encoded");
+    assert_eq!(reason(&outcomes[&crawled.image_id]), "encoded");
+    results.close().await;
+    let left = broker.ready(Queue::ImagesEmbedded.name()).await;
+    assert_eq!(left.expect("the queue is there"), 0);
+    drop(encoder);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_pause_is_kept_and_ends() {
+    let world = World::new("encode_paused").await;
+    let broker = world.broker().await;
+    let mut results = results(&broker).await;
+    let encoder = Service::spawn(&world, "tusou-encoder").await;
+    let put_up = broker.flag_up(ENCODER_PAUSED, "a disk is changed").await;
+    assert!(put_up.expect("the broker answers"));
+    wait_until(LIMIT, "the encoder to say that it is paused", async || {
+        !encoder.is_ready().await
+    })
+    .await;
+    let mut messages = Vec::new();
+    for number in 0..10 {
+        messages.push(stored(&world, pictures::png(number), ImageFormat::Png).await);
+    }
+    send(
+        &broker,
+        &messages.iter().map(Outgoing::of).collect::<Vec<_>>(),
+    )
+    .await;
+    // Long enough to see that none is taken.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let waiting = broker.ready(Queue::ImagesFetched.name()).await;
+    assert_eq!(waiting.expect("the queue is there"), 10);
+
+    let taken_down = broker.flag_down(ENCODER_PAUSED).await;
+    assert!(taken_down.expect("the broker answers"));
+    let outcomes = receive(&mut results, messages.len()).await;
+    let encoded = |outcome: &EncodingOutcome| reason(outcome) == "encoded";
+    assert!(outcomes.values().all(encoded), "{outcomes:?}");
+    wait_until(LIMIT, "the encoder to be at work again", async || {
+        encoder.is_ready().await
+    })
+    .await;
     settled(&broker, 0).await;
     drop(encoder);
     world.end().await;
