@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -17,8 +18,14 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Adds sites to crawl
-    Seed(Seed),
+    /// Adds sites to crawl; lists, edits and removes them
+    Seed(crate::seed::args::Seed),
+    /// Fetches once more what was fetched: a seed's, one URL, or everything
+    Recrawl(crate::recrawl::Recrawl),
+    /// Lets the crawl, a host, the encoder or the indexer rest
+    Pause(crate::pause::Pause),
+    /// Lets go on what was paused
+    Resume(crate::pause::Resume),
     /// Shows how far the crawl is, with a reason for everything that was left out
     Status(Status),
     /// Finds pictures by a picture or by words
@@ -28,6 +35,20 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Builds, checks, moves to and lets go indexes, while the crawl and searches go on
+    Index {
+        #[command(subcommand)]
+        command: crate::index::args::Command,
+    },
+    /// Counts Postgres against the indexes, both ways, and repairs what differs
+    Reconcile(Reconcile),
+    /// Removes stored pictures without a row, and finds rows without a stored picture
+    Gc(Gc),
+    /// Looks at messages that were given up, has them tried again, or drops them
+    Dead {
+        #[command(subcommand)]
+        command: crate::dead::args::Command,
+    },
     /// Brings the database's schema to this build's, or back
     Migrate(Migrate),
 }
@@ -36,22 +57,6 @@ pub(crate) enum Command {
 pub(crate) enum ConfigCommand {
     /// Checks every value, and shows where it comes from, without secrets
     Check,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Seed {
-    /// Pages to begin at, written whole: https://example.org/gallery/
-    #[arg(required = true, value_name = "URL")]
-    pub(crate) urls: Vec<String>,
-    /// Which links are followed: those on the same host, within its domain, or below the URL's folder
-    #[arg(long, default_value = "host", value_parser = ["host", "domain", "prefix"])]
-    pub(crate) scope: String,
-    /// Links followed in a row from the first page; 0 reads that page alone
-    #[arg(long, default_value_t = 16, value_name = "N")]
-    pub(crate) depth: u32,
-    /// The most pages
-    #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) limit: u64,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -82,6 +87,44 @@ pub(crate) struct Search {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Reconcile {
+    /// One index alone; without it, all that are written
+    #[arg(long, value_name = "INDEX")]
+    pub(crate) generation: Option<String>,
+    /// Has what differs indexed, encoded or deleted by the services, through the queues
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Says what a repair would do, and does nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How long what differs has to come right by itself, before it is looked at again
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = crate::span::parse)]
+    pub(crate) second_look: Duration,
+    /// For programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Gc {
+    /// Pictures stored more recently than this are left alone: their rows may be on the way
+    #[arg(long, default_value = "24h", value_name = "TIME", value_parser = crate::span::parse)]
+    pub(crate) grace: Duration,
+    /// How long a picture without a row is set aside before it is looked at again and removed
+    #[arg(long, default_value = "60s", value_name = "TIME", value_parser = crate::span::parse)]
+    pub(crate) second_look: Duration,
+    /// Has pictures that are not there fetched again, and thumbnails made again
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Says what would be done, and does nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// For programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Migrate {
     /// Takes the schema back to this version; 0 empties the database
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
@@ -97,6 +140,38 @@ mod tests {
     #[test]
     fn the_arguments_agree_with_each_other() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_seed_is_added_or_changed() {
+        for arguments in [
+            vec!["seed", "http://a.test/", "--depth", "3"],
+            vec!["seed", "list", "--json"],
+            vec!["seed", "edit", "3", "--limit", "10", "--dry-run"],
+            vec!["seed", "remove", "3"],
+            vec!["recrawl", "3", "--dry-run"],
+            vec!["recrawl", "http://a.test/"],
+            vec!["recrawl", "--all"],
+            vec!["pause", "crawl", "--why", "a test"],
+            vec!["pause", "host", "a.test:8080", "--dry-run"],
+            vec!["pause", "--why", "a test", "indexer"],
+            vec!["resume", "encoder", "--dry-run"],
+        ] {
+            let typed = ["tusou"].into_iter().chain(arguments.iter().copied());
+            assert!(Args::try_parse_from(typed).is_ok(), "{arguments:?}");
+        }
+        for arguments in [
+            vec!["seed"],
+            vec!["seed", "edit", "3"],
+            vec!["seed", "remove"],
+            vec!["recrawl"],
+            vec!["recrawl", "3", "--all"],
+            vec!["pause"],
+            vec!["pause", "host"],
+        ] {
+            let typed = ["tusou"].into_iter().chain(arguments.iter().copied());
+            assert!(Args::try_parse_from(typed).is_err(), "{arguments:?}");
+        }
     }
 
     #[test]

@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 
 use tusou_ingest::AddressError;
+use tusou_ingest::seeds::SeedError;
+use tusou_platform::blobs::BlobError;
+use tusou_platform::broker::{BrokerError, Unpublished};
 use tusou_platform::config::ConfigError;
-use tusou_platform::database::DatabaseError;
+use tusou_platform::database::{self, DatabaseError};
+use tusou_platform::elastic::ElasticError;
 use tusou_platform::telemetry::TelemetryError;
 
 /// A command that did not do what it was asked to.
@@ -28,9 +32,105 @@ pub enum Error {
         #[source]
         cause: sqlx::Error,
     },
+    /// Postgres says nothing for too long.
+    #[error("Postgres does not answer within {seconds} s; check that it runs and what `database.url` says")]
+    Slow {
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The blobs cannot be used.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// Two collections at once would not wait for each other's second looks.
+    #[error("another `tusou gc` is at work on this database; wait until it has ended")]
+    GcRuns,
+    /// Rows claim originals, and there is none at all.
+    #[error(
+        "{url} holds no original at all, and rows claim some: see what `blobs.url` says, and that its disk is \
+         mounted; were they lost for good, `tusou recrawl --all` fetches them again"
+    )]
+    NoBlobs {
+        /// `blobs.url`
+        url: String,
+    },
+    /// The outbox is full, and nothing leaves it.
+    #[error(
+        "the outbox holds {waiting} messages, and none has left it for a minute: see that a crawler \
+         runs, which relays them, then repeat this command"
+    )]
+    OutboxFull {
+        /// How many wait.
+        waiting: u64,
+    },
+    /// Postgres and an index are at odds.
+    #[error("{count} images or indexes differ: repeat this command with --repair, or see what holds the services up")]
+    Differences {
+        /// How many differ.
+        count: u64,
+    },
+    /// RabbitMQ cannot be used.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// A work queue does not take what is to be tried again.
+    #[error(
+        "{retried} dead letters were retried, the others are where they were; let the consumers take \
+         some, then repeat this command"
+    )]
+    NotRetried {
+        /// How many were.
+        retried: usize,
+        /// Why no more.
+        #[source]
+        cause: Unpublished,
+    },
+    /// No dead letter is called so.
+    #[error("no dead letter is called {id}: see `tusou dead list --long`")]
+    NoDeadLetter {
+        /// What was typed.
+        id: String,
+    },
+    /// Dead letters cannot be chosen by host.
+    #[error("dead letters cannot be chosen by host: {why}")]
+    HostsUnknown {
+        /// In words.
+        why: String,
+    },
+    /// Elasticsearch does not do its part.
+    #[error(transparent)]
+    Elastic(#[from] ElasticError),
+    /// What an index holds or should hold cannot be read.
+    #[error(transparent)]
+    Projection(#[from] tusou_projection::Error),
+    /// An index is not made, moved or let go.
+    #[error(transparent)]
+    Index(#[from] crate::index::IndexError),
+    /// No index of that name is written.
+    #[error("no index {name} is written; these are: {}", known.join(", "))]
+    NoIndex {
+        /// What was asked for.
+        name: String,
+        /// Those that are.
+        known: Vec<String>,
+    },
     /// A seed cannot be crawled.
     #[error("no seed was added")]
     Seed(#[source] AddressError),
+    /// An argument is neither a URL nor a host.
+    #[error("nothing was changed")]
+    Argument(#[source] AddressError),
+    /// A seed cannot be changed.
+    #[error(transparent)]
+    SeedChange(#[from] SeedError),
+    /// The crawl has not met it.
+    #[error("the crawl knows no {what} {name}; {remedy}")]
+    NotCrawled {
+        /// URL or host.
+        what: &'static str,
+        /// Which.
+        name: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// The picture to search with cannot be read.
     #[error("cannot read {}", path.display())]
     Picture {
@@ -85,8 +185,20 @@ impl Error {
     /// 2 for a configuration or an argument that cannot be used, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Seed(_) | Self::SearchUrl { .. } => 2,
+            Self::Config(_) | Self::NoIndex { .. } | Self::Seed(_) | Self::Argument(_) | Self::SearchUrl { .. } => 2,
             _ => 1,
+        }
+    }
+
+    /// Whether Postgres is away, and may be back the next time.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Slow { .. } => true,
+            Self::Query { cause, .. }
+            | Self::Database(DatabaseError::Connect { cause, .. } | DatabaseError::Schema(cause)) => {
+                database::is_transient(cause)
+            }
+            _ => false,
         }
     }
 

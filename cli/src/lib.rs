@@ -2,12 +2,20 @@
 
 mod args;
 mod check;
+mod dead;
 mod error;
 mod format;
+mod gc;
+mod index;
 mod migrate;
+mod outbox;
+mod pause;
+mod reconcile;
+mod recrawl;
 mod rows;
 mod search;
 mod seed;
+mod span;
 pub mod status;
 
 use std::io::Write;
@@ -18,6 +26,7 @@ use tusou_platform::telemetry;
 pub use args::Args;
 use args::{Command, ConfigCommand};
 pub use error::Error;
+pub use index::IndexError;
 
 /// Runs one command and writes what it has to say to `out`.
 ///
@@ -28,11 +37,18 @@ pub async fn run(args: Args, out: &mut dyn Write) -> Result<(), Error> {
     tell_waits(&config)?;
     match args.command {
         Command::Seed(seed) => seed::run(&config, &seed, out).await,
+        Command::Recrawl(recrawl) => recrawl::run(&config, &recrawl, out).await,
+        Command::Pause(pause) => pause::pause(&config, &pause, out).await,
+        Command::Resume(resume) => pause::resume(&config, &resume, out).await,
         Command::Status(status) => status::run(&config, &status, out).await,
         Command::Search(search) => search::run(&config, &search, out).await,
         Command::Config {
             command: ConfigCommand::Check,
         } => check::run(&config, &source, out),
+        Command::Reconcile(reconcile) => reconcile::run(&config, &reconcile, out).await,
+        Command::Index { command } => index::run(&config, &command, out).await,
+        Command::Gc(gc) => gc::run(&config, &gc, out).await,
+        Command::Dead { command } => dead::run(&config, &command, out).await,
         Command::Migrate(migrate) => migrate::run(&config, &migrate, out).await,
     }
 }

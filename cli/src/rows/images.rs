@@ -36,13 +36,16 @@ impl Snapshot {
         &mut self,
         generation_id: Option<i64>,
     ) -> Result<ImageCounts, Error> {
-        let (stored, encoded, indexed, pending): (i64, i64, i64, i64) = sqlx::query_as(
+        let (stored, encoded, indexed, pending, unseen): (i64, i64, i64, i64, i64) = sqlx::query_as(
             "SELECT count(*),
                     count(*) FILTER (WHERE encodings.image_id IS NOT NULL AND failure IS NULL),
                     count(*) FILTER (WHERE indexed.rev >= images.rev AND refusal IS NULL),
                     count(*) FILTER (WHERE failure IS NULL AND (indexed.rev IS NULL OR indexed.rev < images.rev) AND
                         (relative_path IS NOT NULL
-                         OR EXISTS (SELECT FROM sightings WHERE sightings.image_id = images.image_id)))
+                         OR EXISTS (SELECT FROM sightings WHERE sightings.image_id = images.image_id))),
+                    count(*) FILTER (WHERE failure IS NULL AND (indexed.rev IS NULL OR indexed.rev < images.rev) AND
+                        relative_path IS NULL
+                        AND NOT EXISTS (SELECT FROM sightings WHERE sightings.image_id = images.image_id))
              FROM images
              LEFT JOIN encodings ON encodings.image_id = images.image_id
              LEFT JOIN indexed ON indexed.image_id = images.image_id AND generation_id = $1",
@@ -78,6 +81,7 @@ impl Snapshot {
             indexed: unsigned(indexed),
             refused: by_reason(refused),
             pending: unsigned(pending),
+            unseen: unsigned(unseen),
         })
     }
 

@@ -1,7 +1,12 @@
 //! The only SQL of the command: counts, one statement each, all in one snapshot so that they agree.
 
+pub(crate) mod blobs;
 mod crawl;
+pub(crate) mod dead;
+mod held;
 mod images;
+pub(crate) mod repair;
+pub(crate) mod walk;
 
 use sqlx::{PgPool, Postgres, Transaction};
 

@@ -9,14 +9,19 @@ use tusou_platform::broker::BrokerError;
 use tusou_platform::broker::management::{Management, QueueDepth};
 use tusou_platform::elastic::{Elastic, ElasticError};
 
-use super::report::{DeadCount, QueueCount, Status};
+use super::held_up::{Bounds, held_up};
+use super::report::{DeadCount, Pause, QueueCount, Status};
+use super::services::{self, ServiceStatus};
 use crate::error::Error;
 use crate::rows::{Generation, Snapshot};
 
 /// A status is not kept waiting for a store that hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Messages of a dead queue whose reasons are read; the others are counted only.
+/// Counting rows takes longer the more there are; beyond this Postgres hangs.
+const COUNTING: Duration = Duration::from_secs(60);
+
+/// Messages of a dead or retry queue whose reasons are read; the others are counted only.
 const LOOKED_AT: u64 = 1_000;
 
 /// Counts everything. Where RabbitMQ or Elasticsearch does not answer, the status says so and
@@ -25,31 +30,70 @@ const LOOKED_AT: u64 = 1_000;
 /// # Errors
 /// Where Postgres does not answer.
 pub async fn gather(config: &Config, pool: &PgPool) -> Result<Status, Error> {
+    let outside = outside(config).await;
+    let counted = tokio::time::timeout(COUNTING, count(pool, &outside.behind)).await;
+    let rows = counted.map_err(|_| Error::Slow {
+        seconds: COUNTING.as_secs(),
+    })??;
+    Ok(together(config, outside, rows))
+}
+
+/// What can be told without Postgres, with the reason for its absence among the problems.
+pub(super) async fn without_rows(config: &Config, problem: String) -> Status {
+    let mut outside = outside(config).await;
+    outside.problems.insert(0, problem);
+    let nothing = Status {
+        postgres_away: true,
+        ..Status::default()
+    };
+    together(config, outside, nothing)
+}
+
+/// What others than Postgres say.
+struct Outside {
+    queues: Vec<QueueCount>,
+    dead: Vec<DeadCount>,
+    retrying: Vec<DeadCount>,
+    pauses: Vec<Pause>,
+    behind: Vec<String>,
+    services: Vec<ServiceStatus>,
+    problems: Vec<String>,
+}
+
+async fn outside(config: &Config) -> Outside {
     let mut problems = Vec::new();
-    // The broker first: its figures are the older ones anyway, and what it has handed on
-    // meanwhile is in the snapshot.
-    let (queues, behind) = tokio::join!(
-        patient(queues(config), "RabbitMQ's management API"),
+    // The broker before the rows: its figures are the older ones anyway, and what it has handed
+    // on meanwhile is in the snapshot.
+    let (broker, behind, services) = tokio::join!(
+        patient(at_broker(config), "RabbitMQ's management API"),
         patient(behind_alias(config), "Elasticsearch"),
+        services::ask(config),
     );
-    let queues = queues.unwrap_or_else(|problem| {
+    let broker = broker.unwrap_or_else(|problem| {
         problems.push(problem);
-        Vec::new()
-    });
-    let dead = patient(dead(config, &queues), "RabbitMQ's management API").await;
-    let dead = dead.unwrap_or_else(|problem| {
-        problems.push(problem);
-        Vec::new()
+        AtBroker::default()
     });
     let behind = behind.unwrap_or_else(|problem| {
         problems.push(problem);
         Vec::new()
     });
+    Outside {
+        queues: broker.queues,
+        dead: broker.dead,
+        retrying: broker.retrying,
+        pauses: broker.pauses,
+        behind,
+        services,
+        problems,
+    }
+}
+
+async fn count(pool: &PgPool, behind: &[String]) -> Result<Status, Error> {
     let mut rows = Snapshot::open(pool).await?;
     let live = rows.generations().await?;
-    let index = searched(&live, &behind);
+    let index = searched(&live, behind);
     let generation_id = index.map(|generation| generation.generation_id);
-    let status = Status {
+    Ok(Status {
         pages: rows.pages().await?,
         image_urls: rows.image_urls().await?,
         unparsable_urls: rows.unparsable_urls().await?,
@@ -58,13 +102,29 @@ pub async fn gather(config: &Config, pool: &PgPool) -> Result<Status, Error> {
         sightings: rows.sightings().await?,
         outbox: rows.outbox().await?,
         rates: rows.rates(generation_id).await?,
-        queues,
-        dead,
         index: index.map(|generation| generation.index_name.clone()),
-        problems,
+        filling: rows.filling().await?,
+        pauses: rows.pauses().await?,
         ..Status::default()
+    })
+}
+
+fn together(config: &Config, outside: Outside, rows: Status) -> Status {
+    let bounds = Bounds {
+        queue: config.amqp.queue_limit.into(),
+        outbox: config.crawler.outbox_limit.into(),
     };
-    Ok(status.conclude())
+    let mut status = Status {
+        queues: outside.queues,
+        dead: outside.dead,
+        retrying: outside.retrying,
+        services: outside.services,
+        problems: outside.problems,
+        pauses: rows.pauses.iter().cloned().chain(outside.pauses).collect(),
+        ..rows
+    };
+    status.held_up = held_up(&status, bounds);
+    status.conclude()
 }
 
 /// The live index that the alias points at; the newest where it points at none.
@@ -74,41 +134,71 @@ fn searched<'a>(live: &'a [Generation], behind: &[String]) -> Option<&'a Generat
         .or(live.first())
 }
 
-async fn queues(config: &Config) -> Result<Vec<QueueCount>, BrokerError> {
-    let queues = Management::new(config)?.queues().await?;
-    let count = |QueueDepth {
-                     name,
-                     ready,
-                     unacknowledged,
-                 }| QueueCount {
-        name,
-        ready,
-        unacknowledged,
-    };
-    Ok(queues.into_iter().map(count).collect())
+/// What the broker holds.
+#[derive(Default)]
+struct AtBroker {
+    queues: Vec<QueueCount>,
+    dead: Vec<DeadCount>,
+    retrying: Vec<DeadCount>,
+    pauses: Vec<Pause>,
 }
 
-/// Why messages are dead, by queue and reason.
-async fn dead(config: &Config, queues: &[QueueCount]) -> Result<Vec<DeadCount>, BrokerError> {
+async fn at_broker(config: &Config) -> Result<AtBroker, BrokerError> {
     let management = Management::new(config)?;
-    let mut counts = Vec::new();
-    for queue in queues
-        .iter()
-        .filter(|queue| queue.is_dead() && queue.ready > 0)
-    {
-        let reasons = management.reasons(&queue.name, LOOKED_AT).await?;
-        let looked_at: u64 = reasons.values().sum();
-        let unseen = queue.ready.saturating_sub(looked_at);
-        let reasons = reasons
-            .into_iter()
-            .chain((unseen > 0).then(|| ("not_looked_at".into(), unseen)));
-        counts.extend(reasons.map(|(reason, count)| DeadCount {
+    let mut at = AtBroker::default();
+    for depth in management.queues().await? {
+        let QueueDepth {
+            name,
+            ready,
+            unacknowledged,
+            ..
+        } = depth;
+        at.queues.push(QueueCount {
+            name,
+            ready,
+            unacknowledged,
+        });
+    }
+    for queue in at.queues.iter().filter(|queue| queue.ready > 0) {
+        let counts = match queue {
+            queue if queue.is_dead() => &mut at.dead,
+            queue if queue.is_retry() => &mut at.retrying,
+            _ => continue,
+        };
+        counts.extend(by_reason(&management, queue).await?);
+    }
+    for flag in management.flags().await? {
+        at.pauses.push(Pause {
+            what: flag.name.trim_start_matches("paused.").to_owned(),
+            why: flag.why,
+            since: Some(flag.since),
+        });
+    }
+    Ok(at)
+}
+
+/// Why messages are in a dead or retry queue.
+async fn by_reason(
+    management: &Management,
+    queue: &QueueCount,
+) -> Result<Vec<DeadCount>, BrokerError> {
+    let reasons = management.reasons(&queue.name, LOOKED_AT).await?;
+    let looked_at: u64 = reasons.values().sum();
+    // Those of a retry queue may have gone back to work meanwhile.
+    let unseen = match queue.is_dead() {
+        true => queue.ready.saturating_sub(looked_at),
+        false => 0,
+    };
+    let unseen = (unseen > 0).then(|| ("not_looked_at".to_owned(), unseen));
+    Ok(reasons
+        .into_iter()
+        .chain(unseen)
+        .map(|(reason, count)| DeadCount {
             queue: queue.name.clone(),
             reason,
             count,
-        }));
-    }
-    Ok(counts)
+        })
+        .collect())
 }
 
 async fn behind_alias(config: &Config) -> Result<Vec<String>, ElasticError> {

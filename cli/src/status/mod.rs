@@ -1,50 +1,88 @@
 //! `tusou status`
 
 mod gather;
+mod held_up;
 mod report;
+mod services;
 mod text;
 
 use std::io::{IsTerminal as _, Write};
 use std::time::Duration;
 
+use sqlx::PgPool;
+use tusou_platform::telemetry::chain;
 use tusou_platform::{Config, database};
 
 pub use gather::gather;
-pub use report::{DeadCount, ImageCounts, QueueCount, Rates, SeedStatus, Status, UrlCounts};
+pub use report::{
+    DeadCount, Filling, ImageCounts, Pause, QueueCount, Rates, SeedStatus, ServiceState,
+    ServiceStatus, Status, UrlCounts,
+};
 
 use crate::args;
 use crate::error::Error;
 
+/// The longest wait for Postgres before the status is shown without its counts.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Clears the screen and goes to its top.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
-/// Shows the status once, or again and again.
+/// Shows the status once, or again and again. Where Postgres is away it shows what the others say;
+/// once, that is an error all the same.
 pub(crate) async fn run(
     config: &Config,
     args: &args::Status,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let pool = database::connect(&config.database).await?;
+    let mut pool = None;
     loop {
-        let status = gather(config, &pool).await?;
-        if args.json {
-            let pretty = args.watch.is_none();
-            let json = if pretty {
-                serde_json::to_string_pretty(&status)
-            } else {
-                serde_json::to_string(&status)
-            };
-            writeln!(out, "{}", json.expect("a status has plain values"))?;
-        } else {
-            if args.watch.is_some() && std::io::stdout().is_terminal() {
-                write!(out, "{CLEAR}")?;
+        let (status, failed) = match look(config, &mut pool).await {
+            Ok(status) => (status, None),
+            // What only a person mends: another schema, a wrong address.
+            Err(error) if !error.may_pass() => return Err(error),
+            Err(error) => {
+                pool = None;
+                let status = gather::without_rows(config, chain(&error)).await;
+                (status, Some(error))
             }
-            write!(out, "{}", text::status(&status))?;
-        }
-        out.flush()?;
-        let Some(seconds) = args.watch else {
-            return Ok(());
         };
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        show(&status, args, out)?;
+        match (args.watch, failed) {
+            (Some(seconds), _) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            (None, Some(error)) => return Err(error),
+            (None, None) => return Ok(()),
+        }
     }
+}
+
+async fn look(config: &Config, pool: &mut Option<PgPool>) -> Result<Status, Error> {
+    let pool = match pool {
+        Some(pool) => pool,
+        None => {
+            let opened = tokio::time::timeout(PATIENCE, database::connect(&config.database)).await;
+            pool.insert(opened.map_err(|_| Error::Slow {
+                seconds: PATIENCE.as_secs(),
+            })??)
+        }
+    };
+    gather(config, pool).await
+}
+
+fn show(status: &Status, args: &args::Status, out: &mut dyn Write) -> Result<(), Error> {
+    if args.json {
+        let json = if args.watch.is_none() {
+            serde_json::to_string_pretty(status)
+        } else {
+            serde_json::to_string(status)
+        };
+        writeln!(out, "{}", json.expect("a status has plain values"))?;
+    } else {
+        if args.watch.is_some() && std::io::stdout().is_terminal() {
+            write!(out, "{CLEAR}")?;
+        }
+        write!(out, "{}", text::status(status))?;
+    }
+    out.flush()?;
+    Ok(())
 }

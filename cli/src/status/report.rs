@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use super::services::{ServiceState, ServiceStatus};
+
 /// How far everything is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Status {
@@ -29,12 +31,24 @@ pub struct Status {
     pub queues: Vec<QueueCount>,
     /// Dead letters by queue and reason.
     pub dead: Vec<DeadCount>,
+    /// Messages that wait to be tried again, by queue and reason.
+    pub retrying: Vec<DeadCount>,
     /// Over the last minute.
     pub rates: Rates,
     /// The index that searches ask, where there is one.
     pub index: Option<String>,
+    /// Indexes that are being filled beside it.
+    pub filling: Vec<Filling>,
+    /// The services at the addresses of this configuration.
+    pub services: Vec<ServiceStatus>,
+    /// What rests until it is resumed.
+    pub pauses: Vec<Pause>,
+    /// What keeps things from going on, in sentences; empty where all goes on.
+    pub held_up: Vec<String>,
     /// What could not be looked at, and why.
     pub problems: Vec<String>,
+    /// Postgres does not answer: nothing that it holds is counted here.
+    pub postgres_away: bool,
 }
 
 /// URLs by state, the failed and skipped ones by reason.
@@ -86,6 +100,8 @@ pub struct ImageCounts {
     pub refused: BTreeMap<String, u64>,
     /// On their way into the index.
     pub pending: u64,
+    /// That no page shows and no folder brought: nothing to find them by.
+    pub unseen: u64,
 }
 
 /// A queue's messages.
@@ -110,6 +126,26 @@ pub struct DeadCount {
     pub count: u64,
 }
 
+/// An index that is written and not yet searched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Filling {
+    /// Its name.
+    pub index: String,
+    /// Pictures that it holds as they are now.
+    pub indexed: u64,
+}
+
+/// Something that rests on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pause {
+    /// As `tusou resume` takes it: `crawl`, `encoder`, `indexer` or `host http://example.org`.
+    pub what: String,
+    /// In the words of whoever paused it.
+    pub why: String,
+    /// RFC 3339, where it is known.
+    pub since: Option<String>,
+}
+
 /// Over the last minute, or since the first where that is shorter ago.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Rates {
@@ -130,10 +166,24 @@ impl UrlCounts {
     }
 }
 
+impl ImageCounts {
+    /// Pictures of which this status cannot say what became: none, as long as the rows are whole.
+    pub fn unaccounted(&self) -> u64 {
+        let told =
+            self.indexed + self.pending + self.unseen + sum(&self.failed) + sum(&self.refused);
+        self.stored.saturating_sub(told)
+    }
+}
+
 impl QueueCount {
     /// Whether messages here are parked for good.
     pub fn is_dead(&self) -> bool {
         self.name.ends_with(".dead")
+    }
+
+    /// Whether messages here wait to be tried again.
+    pub fn is_retry(&self) -> bool {
+        self.name.ends_with(".retry")
     }
 }
 

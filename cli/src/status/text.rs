@@ -12,6 +12,22 @@ pub(super) fn status(status: &Status) -> String {
     for problem in &status.problems {
         text.push_str(&format!("  ! {}\n", one_line(problem, 300)));
     }
+    if !status.held_up.is_empty() {
+        let sentences = status.held_up.iter();
+        let lines: String = sentences
+            .map(|sentence| format!("  - {}\n", one_line(sentence, 400)))
+            .collect();
+        section(&mut text, "Held up", &lines);
+    }
+    if status
+        .problems
+        .iter()
+        .any(|problem| problem.contains("Postgres"))
+    {
+        text.push_str("\n  What Postgres holds is not counted here; nothing of it is gone.\n");
+        section(&mut text, "Queues", &queues(status));
+        return text;
+    }
     section(&mut text, "Found", &found(status));
     let reasons = reasons(status);
     if !reasons.is_empty() {
@@ -140,6 +156,24 @@ fn pictures(status: &Status) -> String {
     let index = status.index.as_ref().map_or("none yet", String::as_str);
     let mut text = table(&rows);
     text.push_str(&format!("  index: {index}\n"));
+    for filling in &status.filling {
+        let indexed = number(filling.indexed);
+        text.push_str(&format!(
+            "  being filled: {}, holds {indexed}\n",
+            filling.index
+        ));
+    }
+    if images.stored > 0 {
+        text.push_str(&match images.unaccounted() {
+            0 => {
+                "  each of them is searchable, on its way, or left out with its reason\n".to_owned()
+            }
+            lost => format!(
+                "  {} unaccounted for: run `tusou reconcile`\n",
+                number(lost)
+            ),
+        });
+    }
     text
 }
 
@@ -147,7 +181,7 @@ fn pictures(status: &Status) -> String {
 fn queues(status: &Status) -> String {
     let mut rows = vec![["", "ready", "unacknowledged"].map(str::to_owned).to_vec()];
     for queue in &status.queues {
-        let side = queue.is_dead() || queue.name.ends_with(".retry");
+        let side = queue.is_dead() || queue.is_retry() || queue.name.starts_with("images.re");
         if !side || queue.ready + queue.unacknowledged > 0 {
             rows.push(vec![
                 queue.name.clone(),
@@ -173,7 +207,7 @@ fn rates(status: &Status) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::{ImageCounts, QueueCount, Rates};
+    use super::super::report::{DeadCount, Filling, ImageCounts, QueueCount, Rates};
     use super::*;
 
     fn reasons(list: &[(&str, u64)]) -> BTreeMap<String, u64> {
@@ -235,6 +269,7 @@ mod tests {
                 indexed: 390,
                 refused: reasons(&[("document_parsing_exception", 1)]),
                 pending: 57,
+                unseen: 0,
             },
             sightings: 12_345,
             outbox: 3,
@@ -252,7 +287,17 @@ mod tests {
                 images_encoded_per_second: 3.2,
                 images_indexed_per_second: 0.5,
             },
+            dead: vec![DeadCount {
+                queue: "images.fetched.dead".into(),
+                reason: "killed_process".into(),
+                count: 2,
+            }],
             index: Some("my-image-embeddings-20260101000000".into()),
+            filling: vec![Filling {
+                index: "my-image-embeddings-20260201000000".into(),
+                indexed: 120,
+            }],
+            held_up: vec!["the indexer waits: elasticsearch: no answer".into()],
             ..Status::default()
         }
         .conclude()
@@ -268,7 +313,9 @@ mod tests {
     fn a_crawl_that_is_done_says_so() {
         let mut done = going_on();
         done.pages.due = 0;
+        done.images.indexed += done.images.pending;
         done.images.pending = 0;
+        done.held_up.clear();
         done.outbox = 0;
         done.queues.retain(QueueCount::is_dead);
         insta::assert_snapshot!(super::status(&done.conclude()));

@@ -1,6 +1,7 @@
 //! Counts over rows in every state.
 
 use tusou_cli::status::{Status, gather};
+use tusou_contract::Queue;
 use tusou_testkit::World;
 
 /// Two seeds that share a page; pages, image URLs and pictures in every state.
@@ -49,8 +50,8 @@ async fn a_status_counts_every_row_once() {
     // The queues are declared by whoever connects first, and the management API hears of them late.
     tusou_testkit::wait_until(
         std::time::Duration::from_secs(60),
-        "nine queues",
-        async || world.queues().await.len() == 9,
+        "three queues for each kind of message",
+        async || world.queues().await.len() == 3 * Queue::ALL.len(),
     )
     .await;
     let status = gather(&world.config, world.pool())
@@ -64,9 +65,14 @@ async fn a_status_counts_every_row_once() {
     ] {
         assert!(rate > 0.0, "{rates:?}");
     }
+    assert_eq!(status.services.len(), 4);
+    assert_eq!(status.held_up.len(), 3, "{:?}", status.held_up);
     insta::assert_json_snapshot!(Status {
         rates: Default::default(),
         time_left_seconds: None,
+        // Ports differ from run to run.
+        services: Vec::new(),
+        held_up: Vec::new(),
         ..status
     });
     world.end().await;
@@ -89,6 +95,27 @@ async fn a_status_without_the_broker_counts_the_rest_and_is_not_done() {
     assert!(
         problem.contains("RabbitMQ") && !problem.contains("sesame"),
         "{problem}"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_status_without_postgres_tells_of_the_rest() {
+    let mut world = World::new("cli_status_postgres").await;
+    drop(world.broker().await);
+    let proxy = world.proxy_database().await;
+    proxy.cut();
+    let output = tusou_testkit::tusou(&world, &["status", "--json"]).await;
+    assert!(!output.status.success(), "it is an error all the same");
+    let status: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("the status is shown");
+    assert_eq!(status["postgres_away"], true);
+    assert_eq!(status["done"], false);
+    assert!(
+        status["problems"][0]
+            .as_str()
+            .is_some_and(|problem| problem.contains("Postgres")),
+        "{status:#}"
     );
     world.end().await;
 }

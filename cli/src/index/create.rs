@@ -1,0 +1,79 @@
+//! `tusou index create`
+
+use std::io::Write;
+
+use tusou_contract::mapping::{IndexOptions, MAPPING_VERSION, ModelField};
+use tusou_projection::{Wanted, in_words};
+
+use super::args;
+use super::context::Context;
+use super::error::IndexError;
+use crate::error::Error;
+
+/// Registers an index as building and makes it. From then on the indexer writes to it.
+pub(super) async fn run(
+    context: &Context<'_>,
+    args: &args::Create,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let configured = tusou_projection::models(&context.config.models.packs)?;
+    let models = match (args.packs.is_empty(), context.searched()) {
+        (false, _) => tusou_projection::models(&args.packs)?,
+        (true, Some(searched)) => searched.models.clone(),
+        (true, None) => configured.clone(),
+    };
+    let ours = context.options();
+    let options = IndexOptions {
+        index_type: args.index_type,
+        shards: args.shards.unwrap_or(ours.shards),
+        replicas: args.replicas.unwrap_or(ours.replicas),
+    };
+    check(&models, &configured, &options)?;
+    let what = format!(
+        "{}, type {}, shards {}, replicas {}",
+        in_words(MAPPING_VERSION, &models),
+        options.index_type,
+        options.shards,
+        options.replicas
+    );
+    if args.dry_run {
+        writeln!(out, "would make an index: {what}")?;
+        return Ok(());
+    }
+    let wanted = Wanted {
+        alias: context.alias().to_owned(),
+        models,
+        options,
+    };
+    let made = tusou_projection::create(&context.pool, &context.elastic, &wanted).await?;
+    writeln!(out, "index {} is being built: {what}", made.index)?;
+    writeln!(
+        out,
+        "What changes is written to it from now on; `tusou index migrate` brings the rest."
+    )?;
+    Ok(())
+}
+
+fn check(
+    models: &[ModelField],
+    configured: &[ModelField],
+    options: &IndexOptions,
+) -> Result<(), IndexError> {
+    for model in models {
+        if !configured.iter().any(|known| known.digest == model.digest) {
+            let digest: String = model.digest.chars().take(16).collect();
+            return Err(IndexError::NotConfigured {
+                model: format!("{} ({digest}…)", model.model),
+            });
+        }
+        if let Some(problem) = options.index_type.refuses(model.dimension) {
+            return Err(IndexError::Unfit {
+                index_type: options.index_type.to_string(),
+                problem,
+                model: model.model.clone(),
+                dimension: model.dimension,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! `tusou index list`
+
+use std::io::Write;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tusou_contract::mapping::{IndexOptions, ModelField};
+use tusou_projection::Generation;
+
+use super::args;
+use super::context::Context;
+use crate::error::Error;
+use crate::format::{number, table};
+
+/// An index, as a list shows it.
+#[derive(Debug, Serialize)]
+struct Listed {
+    index: String,
+    /// `building`, `live` or `retired`.
+    state: &'static str,
+    /// Whether searches ask it.
+    searched: bool,
+    models: Vec<ModelField>,
+    mapping_version: u32,
+    /// How it was made, where that was recorded.
+    settings: Option<IndexOptions>,
+    created_at: String,
+    verified_at: Option<String>,
+    /// Documents in it; none where it is not there.
+    documents: Option<u64>,
+    /// Images that it was recorded to hold.
+    held: u64,
+    /// Images whose documents Elasticsearch refused.
+    refused: u64,
+}
+
+pub(super) async fn run(
+    context: &Context<'_>,
+    args: &args::List,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let mut listed = Vec::new();
+    for generation in &context.generations {
+        listed.push(look(context, generation).await?);
+    }
+    if args.json {
+        let json = serde_json::to_string_pretty(&listed).expect("a list has plain values");
+        writeln!(out, "{json}")?;
+        return Ok(());
+    }
+    if listed.is_empty() {
+        writeln!(
+            out,
+            "there is no index yet: an indexer that starts makes the first"
+        )?;
+        return Ok(());
+    }
+    write!(out, "{}", text(&listed))?;
+    Ok(())
+}
+
+async fn look(context: &Context<'_>, generation: &Generation) -> Result<Listed, Error> {
+    let there =
+        generation.is_written() && context.elastic.mapping(&generation.index).await?.is_some();
+    let documents = if there {
+        context.elastic.refresh(&generation.index).await?;
+        Some(context.elastic.count(&generation.index).await?)
+    } else {
+        None
+    };
+    let (held, refused) = tusou_projection::recorded(&context.pool, generation).await?;
+    Ok(Listed {
+        index: generation.index.clone(),
+        state: generation.state.name(),
+        searched: context.is_searched(generation),
+        models: generation.models.clone(),
+        mapping_version: generation.mapping_version,
+        settings: generation.options,
+        created_at: rfc3339(generation.created_at),
+        verified_at: generation.verified_at.map(rfc3339),
+        documents,
+        held,
+        refused,
+    })
+}
+
+fn text(listed: &[Listed]) -> String {
+    let mut rows = vec![
+        [
+            "",
+            "state",
+            "documents",
+            "refused",
+            "type",
+            "models",
+            "verified",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for index in listed {
+        let state = if index.searched {
+            "live, searched".to_owned()
+        } else {
+            index.state.to_owned()
+        };
+        let documents = match (index.documents, index.state) {
+            (Some(documents), _) => number(documents),
+            (None, "retired") => "-".to_owned(),
+            (None, _) => "LOST".to_owned(),
+        };
+        let models: Vec<String> = index
+            .models
+            .iter()
+            .map(|model| format!("{} {}", model.model, short(&model.digest)))
+            .collect();
+        rows.push(vec![
+            index.index.clone(),
+            state,
+            documents,
+            number(index.refused),
+            index
+                .settings
+                .map_or("-".to_owned(), |settings| settings.index_type.to_string()),
+            models.join(", "),
+            index.verified_at.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    table(&rows)
+}
+
+fn short(digest: &str) -> String {
+    digest.chars().take(8).collect()
+}
+
+fn rfc3339(time: OffsetDateTime) -> String {
+    let time = time.replace_nanosecond(0).unwrap_or(time);
+    time.format(&Rfc3339)
+        .expect("a year of this calendar has four digits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_index_and_the_searched_one_are_seen_at_once() {
+        let listed = |state, searched, documents| Listed {
+            index: "pictures-1".into(),
+            state,
+            searched,
+            models: Vec::new(),
+            mapping_version: 1,
+            settings: None,
+            created_at: String::new(),
+            verified_at: None,
+            documents,
+            held: 0,
+            refused: 0,
+        };
+        let text = text(&[
+            listed("live", true, Some(1_234)),
+            listed("building", false, None),
+            listed("retired", false, None),
+        ]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].contains("live, searched") && lines[1].contains("1,234"));
+        assert!(lines[2].contains("LOST"), "{text}");
+        assert!(!lines[3].contains("LOST"), "{text}");
+    }
+}
