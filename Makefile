@@ -4,7 +4,10 @@ SHELL := /bin/bash
 STACK := deploy/local/stack
 TOOLS := .stack/tools
 
-.PHONY: help up down env status logs demo test check audit fmt bench corpora pack ready
+MINUTES ?= 10
+SEED ?= 1
+
+.PHONY: help up down env status logs demo test chaos soak check audit fmt bench corpora pack ready
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +56,12 @@ fmt: ## format the Rust sources
 
 bench: ready ## benchmarks; ONLY=chain runs one
 	@eval "$$($(STACK) env)" && target/release/tusou-bench $(ONLY)
+
+chaos: ready ## break everything for MINUTES=10 by SEED=1, then look for what was lost; as root
+	@eval "$$($(STACK) env)" && target/release/tusou-chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+
+soak: ready ## take one thing away for MINUTES=10 at full speed: do the bounds hold? ONLY=encoder runs one
+	@eval "$$($(STACK) env)" && target/release/tusou-chaos soak $(ONLY) --minutes $(MINUTES)
 
 corpora: ## get the hostile files that the tests serve, into .stack/corpora
 	@deploy/corpora

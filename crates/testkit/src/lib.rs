@@ -22,6 +22,7 @@
 //! cannot use panics with the reason.
 
 mod chain;
+pub mod chaos;
 mod gallery;
 pub mod pictures;
 mod ports;

@@ -2,15 +2,21 @@
 //! it to the others.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+/// What a slow line passes at once.
+const SLOW_PART: usize = 2 << 10;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
+    /// Bytes a second.
+    Slow(u32),
     Stalled,
     Cut,
 }
@@ -56,6 +62,11 @@ impl Proxy {
         self.state.send_replace(State::Stalled);
     }
 
+    /// Passes no more than so many bytes a second, each way and connection.
+    pub fn slow(&self, bytes_a_second: u32) {
+        self.state.send_replace(State::Slow(bytes_a_second.max(1)));
+    }
+
     /// Works again; what was stalled goes on.
     pub fn restore(&self) {
         self.state.send_replace(State::Open);
@@ -95,15 +106,34 @@ async fn pass(
 ) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(bytes @ 1..) = from.read(&mut buffer).await {
-        if state.wait_for(|state| *state == State::Open).await.is_err() {
-            break;
-        }
-        if to.write_all(&buffer[..bytes]).await.is_err() {
+        if write(&buffer[..bytes], &mut to, &mut state).await.is_none() {
             break;
         }
     }
     // A half-closed connection stays open the other way.
     let _ = to.shutdown().await;
+}
+
+/// Passes the bytes on as the state allows; `None` when the other side is gone.
+async fn write(
+    mut bytes: &[u8],
+    to: &mut tokio::net::tcp::OwnedWriteHalf,
+    state: &mut watch::Receiver<State>,
+) -> Option<()> {
+    while !bytes.is_empty() {
+        let passes = |state: &State| matches!(state, State::Open | State::Slow(_));
+        let now = *state.wait_for(passes).await.ok()?;
+        let part = match now {
+            State::Slow(_) => &bytes[..bytes.len().min(SLOW_PART)],
+            _ => bytes,
+        };
+        if let State::Slow(rate) = now {
+            tokio::time::sleep(Duration::from_secs_f64(part.len() as f64 / f64::from(rate))).await;
+        }
+        to.write_all(part).await.ok()?;
+        bytes = &bytes[part.len()..];
+    }
+    Some(())
 }
 
 #[cfg(test)]
@@ -149,6 +179,11 @@ mod tests {
         proxy.restore();
         stream.read_exact(&mut answer).await.expect("it goes on");
         assert_eq!(&answer, b"yo");
+
+        // Two bytes at twenty a second: as they were, only later.
+        proxy.slow(20);
+        assert_eq!(&ask(&mut stream).await.expect("an answer"), b"hi");
+        proxy.restore();
 
         proxy.cut();
         let mut rest = [0; 1];

@@ -100,6 +100,21 @@ impl Service {
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// The parts that its health says are not well, each with the reason; none where it does not
+    /// answer.
+    pub async fn unwell(&self) -> Vec<String> {
+        let asked = self.client.get(self.url("/healthz/ready")).send().await;
+        let Ok(answer) = asked else {
+            return Vec::new();
+        };
+        let report: serde_json::Value = answer.json().await.unwrap_or_default();
+        let parts = report["parts"].as_object().into_iter().flatten();
+        parts
+            .filter(|(_, said)| said.as_str() != Some("ok"))
+            .map(|(part, said)| format!("{part}: {}", said.as_str().unwrap_or_default()))
+            .collect()
+    }
+
     /// The sum of a metric over all its labels, 0 where it is not there.
     pub async fn metric(&self, name: &str) -> f64 {
         let answer = self.client.get(self.url("/metrics")).send().await;
@@ -155,6 +170,29 @@ impl Service {
         }
         self.child = start(&self.name, &self.config_file, &self.log_file);
         self.wait_ready().await;
+    }
+
+    /// Starts it again, with the same configuration and log, and does not wait.
+    pub fn start_again(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.child = start(&self.name, &self.config_file, &self.log_file);
+    }
+
+    /// SIGTERM: its status, or `None` where it has not ended within `limit`.
+    pub async fn end_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        if !self.is_running() {
+            return self.child.wait().ok();
+        }
+        self.signal(Signal::TERM);
+        let start = Instant::now();
+        while start.elapsed() < limit {
+            if let Some(status) = self.child.try_wait().expect("the child is ours") {
+                return Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        None
     }
 
     /// Whether its process runs.

@@ -38,7 +38,7 @@ pub(super) fn config() -> anyhow::Result<Config> {
 pub(super) fn for_world(base: &Config, name: &str, folder: &Path) -> anyhow::Result<Config> {
     let mut config = base.clone();
     config.database.url = with_path(&base.database.url, "database.url", name)?;
-    config.database.max_connections = 6;
+    config.database.max_connections = 10;
     config.amqp.url = with_path(&base.amqp.url, "amqp.url", name)?;
     config.amqp.retry_after_ms = 300;
     config.elasticsearch.alias = name.to_owned();
@@ -47,6 +47,8 @@ pub(super) fn for_world(base: &Config, name: &str, folder: &Path) -> anyhow::Res
     config.blobs.url = blobs
         .map_err(|()| anyhow::anyhow!("{} is no absolute path", folder.display()))?
         .to_string();
+    // The disk that the tests share is nobody's but theirs.
+    config.blobs.min_free_bytes = 1 << 20;
     config.network.allow = vec!["127.0.0.0/8".parse().context("a loopback range")?];
     config.log.level = "info".into();
 
