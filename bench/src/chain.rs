@@ -11,7 +11,7 @@ use tusou_testkit::{Service, Site, World, pictures, wait_until};
 use crate::floor;
 use crate::report::Figure;
 
-const PICTURES: u32 = 1_000;
+pub(crate) const PICTURES: u32 = 1_000;
 const PICTURES_A_PAGE: u32 = 20;
 const LIMIT: Duration = Duration::from_secs(300);
 const MIB: f64 = (1 << 20) as f64;
@@ -22,7 +22,7 @@ pub(crate) async fn run() -> anyhow::Result<Vec<Figure>> {
         .map(|n| site.url(&format!("/p/{n}.jpg")))
         .collect();
     let staged = Staged::measure(&site).await?;
-    let (whole, memory) = whole(&site).await?;
+    let (whole, memory) = whole(bench_world("bench_whole").await, &site).await?;
 
     let (bodies, download) = floor::download(&urls).await?;
     let bodies = Arc::new(bodies);
@@ -75,7 +75,7 @@ pub(crate) async fn run() -> anyhow::Result<Vec<Figure>> {
 }
 
 /// Pages of distinct JPEGs, 640 × 480.
-async fn gallery() -> Site {
+pub(crate) async fn gallery() -> Site {
     let site = Site::start().await;
     let pages = PICTURES / PICTURES_A_PAGE;
     let links: String = (0..pages)
@@ -155,8 +155,10 @@ fn scaled(took: Duration, pictures: u64) -> Duration {
 }
 
 /// All services together, from the seed to the last document; and the peak memory of each.
-async fn whole(site: &Site) -> anyhow::Result<(Duration, Vec<(&'static str, u64)>)> {
-    let world = bench_world("bench_whole").await;
+pub(crate) async fn whole(
+    world: World,
+    site: &Site,
+) -> anyhow::Result<(Duration, Vec<(&'static str, u64)>)> {
     let crawler = Service::spawn(&world, "tusou-crawler").await;
     let encoder = Service::spawn(&world, "tusou-encoder").await;
     let indexer = Service::spawn(&world, "tusou-indexer").await;
@@ -180,7 +182,7 @@ async fn whole(site: &Site) -> anyhow::Result<(Duration, Vec<(&'static str, u64)
 }
 
 /// A world as a machine of this size would be set up.
-async fn bench_world(name: &str) -> World {
+pub(crate) async fn bench_world(name: &str) -> World {
     let mut world = World::new(name).await;
     let config = &mut world.config;
     config.crawler.host_concurrency = 16;

@@ -3,13 +3,14 @@
 
 mod chain;
 mod floor;
+mod reliability;
 mod report;
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-const NAMES: [&str; 1] = ["chain"];
+const NAMES: [&str; 2] = ["chain", "reliability"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -17,7 +18,15 @@ async fn main() -> anyhow::Result<ExitCode> {
     if let Some(name) = only.as_deref().filter(|name| !NAMES.contains(name)) {
         anyhow::bail!("`{name}` is no benchmark: there are {}", NAMES.join(", "));
     }
-    let figures = chain::run().await.context("the benchmark `chain` failed")?;
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    let mut figures = Vec::new();
+    if wanted("chain") {
+        figures.extend(chain::run().await.context("the benchmark `chain` failed")?);
+    }
+    if wanted("reliability") {
+        let run = reliability::run().await;
+        figures.extend(run.context("the benchmark `reliability` failed")?);
+    }
     report::print(&figures);
     report::write(&figures)?;
     Ok(ExitCode::SUCCESS)

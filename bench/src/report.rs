@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Serialize;
+use serde_json::Value;
 
 /// One figure beside its floor.
 #[derive(Debug, Clone, Serialize)]
@@ -71,8 +72,20 @@ pub(crate) fn print(figures: &[Figure]) {
     }
 }
 
+/// Writes the figures, and keeps those of benchmarks that were not run this time.
 pub(crate) fn write(figures: &[Figure]) -> anyhow::Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results.json");
-    let text = serde_json::to_string_pretty(figures)?;
+    let measured = |kept: &Value| figures.iter().any(|figure| kept["name"] == figure.name);
+    let mut all: Vec<Value> = match std::fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not what a run wrote", path.display()))?,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(cause) => return Err(cause).with_context(|| format!("cannot read {}", path.display())),
+    };
+    all.retain(|kept| !measured(kept));
+    for figure in figures {
+        all.push(serde_json::to_value(figure)?);
+    }
+    let text = serde_json::to_string_pretty(&all)?;
     std::fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
 }
