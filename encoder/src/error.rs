@@ -54,6 +54,9 @@ pub(crate) enum PictureError {
     /// The store failed, or holds too much.
     #[error(transparent)]
     Blob(#[from] BlobError),
+    /// This blob cannot be read or written, while the store can.
+    #[error("the store works, but not for this picture")]
+    BlobUnusable(#[source] BlobError),
     /// The bytes are no picture, or too costly a one.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -91,7 +94,7 @@ impl Verdict for PictureError {
         match self {
             Self::Message(error) => error.disposition(),
             Self::Quarantined(error) => error.disposition(),
-            Self::BlobMissing(_) => Disposition::Retry {
+            Self::BlobMissing(_) | Self::BlobUnusable(_) => Disposition::Retry {
                 after: Duration::from_secs(10),
             },
             Self::Blob(error) => error.disposition(),
@@ -111,6 +114,7 @@ impl Verdict for PictureError {
             Self::Quarantined(error) => error.reason(),
             Self::BlobMissing(_) => "blob_missing",
             Self::BlobDamaged(_) => "blob_damaged",
+            Self::BlobUnusable(_) => "blob_unusable",
             Self::Blob(error) => error.reason(),
             Self::Decode(error) => error.reason(),
             Self::DecodeTimeout(_) => "decode_timeout",

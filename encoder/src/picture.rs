@@ -6,7 +6,7 @@ use tusou_contract::{
     BlobKey, Disposition, Encoding, EncodingOutcome, ImageEmbedded, ImageFetched, ImageId, Queue,
     Verdict as _,
 };
-use tusou_platform::blobs::BlobStore;
+use tusou_platform::blobs::{BlobError, BlobStore};
 use tusou_platform::broker::{BrokerError, Delivery, Settled};
 
 use crate::batcher::Batcher;
@@ -116,6 +116,12 @@ impl Stages {
         Failure { error, probe }: Failure,
         results: &Results,
     ) -> Result<(), Stop> {
+        let error = match error {
+            PictureError::Blob(cause) if is_alone(&self.blobs, &cause).await => {
+                PictureError::BlobUnusable(cause)
+            }
+            other => other,
+        };
         if let Some(image_id) = image
             && self.is_final(&error, &delivery)
             && is_told(&error, delivery.queue())
@@ -199,6 +205,13 @@ impl Stages {
         }
         Ok(())
     }
+}
+
+/// Whether a failure is that of one blob alone: the store itself works. One such blob is no reason
+/// to stop for all others.
+pub(crate) async fn is_alone(blobs: &BlobStore, error: &BlobError) -> bool {
+    matches!(error, BlobError::Store { .. } | BlobError::Folder { .. })
+        && blobs.probe().await.is_ok()
 }
 
 /// Whether a failure for good is news to the indexer.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tusou_platform::backoff::Backoff;
-use tusou_platform::blobs::BlobStore;
+use tusou_platform::blobs::{BlobError, BlobStore};
 use tusou_platform::broker::Broker;
 use tusou_platform::ops::Health;
 use tusou_platform::{Config, Shutdown};
@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::error::{EncoderError, in_words};
 use crate::metrics;
 use crate::models::Models;
-use crate::picture::{Probe, Stages, Stop};
+use crate::picture::{Probe, Stages, Stop, is_alone};
 use crate::prepare::Preparer;
 use crate::session::Session;
 
@@ -68,7 +68,9 @@ pub async fn run(
             Err(Stop::Fatal(error)) => return Err(error),
             // The next session waits for the pause to end.
             Err(Stop::Paused) => tracing::info!("paused: what was at hand is done or given back"),
-            Err(Stop::Blobs(probe)) => wait_for_blobs(&stages.blobs, probe, health, &ending).await,
+            Err(Stop::Blobs(probe)) => {
+                wait_for_blobs(&stages.blobs, probe, &settings, health, &ending).await;
+            }
             Err(Stop::Broker(reason)) => {
                 tracing::warn!(reason, "RabbitMQ is away; trying again");
                 metrics::wait("rabbitmq");
@@ -121,24 +123,39 @@ async fn serve_once(
 }
 
 /// Returns when the blobs can be read or written again, or the end is asked for. What could not be
-/// encoded was given back; asking the store itself burns no deliveries.
-async fn wait_for_blobs(blobs: &BlobStore, probe: Probe, health: &Health, ending: &Shutdown) {
+/// encoded was given back; asking the store itself burns no deliveries. It is waited for once before
+/// it is asked at all: what fails now and then stops nobody in a close loop.
+async fn wait_for_blobs(
+    blobs: &BlobStore,
+    probe: Probe,
+    settings: &Settings,
+    health: &Health,
+    ending: &Shutdown,
+) {
     let mut backoff = Backoff::new(WAITS.0, WAITS.1);
-    loop {
+    health.set(
+        "blobs",
+        Err("a blob could not be read or written".to_owned()),
+    );
+    while ending.sleep(backoff.next_wait()).await {
         let tried = match &probe {
-            Probe::Read(key) => blobs.exists(key).await.map(|_| ()),
+            Probe::Read(key) => blobs.get(key, settings.max_image_bytes).await.map(|_| ()),
             Probe::Write(key, bytes) => blobs.put(key, bytes.clone()).await,
         };
-        let Err(error) = tried else { break };
+        let error = match tried {
+            Ok(()) | Err(BlobError::TooLarge { .. }) => break,
+            // The picture is tried again, a few times.
+            Err(error) if is_alone(blobs, &error).await => break,
+            Err(error) => error,
+        };
         let reason = in_words(&error);
         tracing::warn!(reason, "the blobs are away; trying again");
         metrics::wait("blobs");
         health.set("blobs", Err(reason));
-        if !ending.sleep(backoff.next_wait()).await {
-            return;
-        }
     }
-    health.set("blobs", Ok(()));
+    if !ending.is_requested() {
+        health.set("blobs", Ok(()));
+    }
 }
 
 async fn end_with(shutdown: Shutdown, ending: Shutdown) {

@@ -74,6 +74,16 @@ pub enum DatabaseError {
     Migrate(#[source] MigrateError),
 }
 
+impl DatabaseError {
+    /// Whether it may pass by itself.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Connect { cause, .. } | Self::Schema(cause) => is_transient(cause),
+            _ => false,
+        }
+    }
+}
+
 /// Opens a pool and checks that the schema is the one that this build knows. Waits for a database
 /// that does not answer yet, for at most 30 s.
 pub async fn connect(config: &Database) -> Result<PgPool, DatabaseError> {
@@ -151,6 +161,13 @@ pub async fn migrate_back(pool: &PgPool, version: i64) -> Result<(), DatabaseErr
     Ok(())
 }
 
+/// The version that the database's schema is at; 0 where it has none.
+pub async fn version(pool: &PgPool) -> Result<i64, DatabaseError> {
+    let mut connection = pool.acquire().await.map_err(DatabaseError::Schema)?;
+    let applied = applied(&mut connection).await?;
+    Ok(applied.into_keys().next_back().unwrap_or(0))
+}
+
 /// The newest version that this build knows.
 pub fn wanted_version() -> i64 {
     let versions = MIGRATIONS.iter().map(|migration| migration.version);
@@ -206,7 +223,8 @@ async fn applied(connection: &mut PgConnection) -> Result<BTreeMap<i64, Vec<u8>>
 }
 
 /// Whether the error may pass by itself: connection lost, serialization failure, deadlock, too many
-/// connections, a lock not had in time, a server that starts or stops.
+/// connections, a lock not had in time, a cancelled statement, a server that starts, stops, cannot be
+/// written or has trouble with its disk.
 pub fn is_transient(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
@@ -220,11 +238,12 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
 /// Judges a SQLSTATE: <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
 fn is_passing(code: &str) -> bool {
     // 08 connection exception, 53 insufficient resources, 57P0 the server ends or starts;
-    // 40001 serialization failure, 40P01 deadlock, 55P03 lock not available.
-    ["08", "53", "57P0"]
+    // 58 system error (its disk); 25006 read-only (a standby, a switch-over), 40001 serialization
+    // failure, 40P01 deadlock, 55P03 lock not available, 57014 cancelled, by a timeout or a person.
+    ["08", "53", "57P0", "58"]
         .iter()
         .any(|class| code.starts_with(class))
-        || ["40001", "40P01", "55P03"].contains(&code)
+        || ["25006", "40001", "40P01", "55P03", "57014"].contains(&code)
 }
 
 #[cfg(test)]
@@ -234,11 +253,12 @@ mod tests {
     #[test]
     fn codes_that_pass_are_told_from_those_that_do_not() {
         for code in [
-            "08006", "40001", "40P01", "53300", "57P01", "57P03", "55P03",
+            "08006", "25006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "57P03",
+            "58030",
         ] {
             assert!(is_passing(code), "{code}");
         }
-        for code in ["23505", "42P01", "28P01", "3D000", "57014", "40002"] {
+        for code in ["23505", "42P01", "28P01", "3D000", "25001", "40002"] {
             assert!(!is_passing(code), "{code}");
         }
         assert!(is_transient(&sqlx::Error::PoolTimedOut));

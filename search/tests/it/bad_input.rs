@@ -2,6 +2,7 @@
 
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
+use tusou_contract::{BlobKey, ImageId};
 use tusou_testkit::{World, pictures};
 
 use crate::support::{Search, index, told, upload, vectors};
@@ -56,6 +57,10 @@ async fn each_bad_input_is_a_precise_problem() {
     world.config.search.max_upload_bytes = 64 << 10;
     world.config.search.max_image_pixels = 1 << 20;
     index(&world, "1", &vectors(&world.config).field).await;
+    // Without any blob the store of thumbnails would be taken for a disk that is not mounted.
+    let key = BlobKey::thumbnail(&ImageId::of(b"another"));
+    let put = world.blobs().put(&key, pictures::jpeg(1).into()).await;
+    put.expect("stored");
     let search = Search::ready(&world).await;
 
     let long = format!("/v1/search?q={}", "word+".repeat(10_000));

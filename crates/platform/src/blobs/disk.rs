@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, statvfs, utimensat};
 
@@ -12,14 +13,81 @@ use super::error::{BlobError, Full, is_full};
 /// Bytes that a trial writes.
 const TRIAL: [u8; 4096] = [0; 4096];
 
+/// The file that a store's folder has since its first blob. An empty mount point has none.
+pub(super) const MARKER: &str = ".tusou-blobs";
+
+/// What the marker says to whoever looks into it.
+const MARK: &[u8] = b"Tusou keeps blobs here. Without this file the folder is taken for a disk that is not mounted.\n";
+
+/// What the folder of a store from before there were markers has.
+const OLDER_MARKS: [&str; 2] = ["originals", "thumbnails"];
+
 /// The folder of a store, and how much of its disk stays free.
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
     pub(super) root: PathBuf,
     pub(super) min_free: u64,
+    /// Whether this process has seen it marked; shared by all clones.
+    seen: Arc<AtomicBool>,
 }
 
 impl Disk {
+    pub(super) fn new(root: PathBuf, min_free: u64) -> Self {
+        let seen = Arc::default();
+        Self {
+            root,
+            min_free,
+            seen,
+        }
+    }
+
+    /// Whether blobs were stored here before, so that one that is not here is nowhere.
+    pub(super) fn is_marked(&self) -> bool {
+        let marked = std::iter::once(MARKER)
+            .chain(OLDER_MARKS)
+            .any(|name| self.root.join(name).exists());
+        if marked {
+            self.see();
+        }
+        marked
+    }
+
+    /// This process knows from now on that blobs are kept here.
+    pub(super) fn see(&self) {
+        self.seen.store(true, Ordering::Relaxed);
+    }
+
+    /// [`BlobError::Unmarked`] where the marker was there and is not any more: the disk went.
+    fn check_mark(&self) -> Result<(), BlobError> {
+        if !self.is_marked() && self.seen.load(Ordering::Relaxed) {
+            return Err(self.unmarked());
+        }
+        Ok(())
+    }
+
+    /// Marks the folder, which is about to get a blob, unless the disk went.
+    pub(super) fn mark(&self) -> Result<(), BlobError> {
+        self.check_mark()?;
+        let path = self.root.join(MARKER);
+        if path.exists() {
+            return Ok(());
+        }
+        let written = fs::File::create(&path).and_then(|mut file| {
+            file.write_all(MARK)?;
+            file.sync_all()?;
+            fs::File::open(&self.root)?.sync_all()
+        });
+        written.map_err(|cause| self.failed(cause))?;
+        self.see();
+        Ok(())
+    }
+
+    pub(super) fn unmarked(&self) -> BlobError {
+        BlobError::Unmarked {
+            root: self.root.clone(),
+        }
+    }
+
     /// Bytes that this user may still write.
     fn free(&self) -> io::Result<u64> {
         let space = statvfs(&self.root)?;
@@ -60,6 +128,7 @@ impl Disk {
     /// Writes, syncs and removes a small file.
     pub(super) fn try_out(&self) -> Result<(), BlobError> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
+        self.check_mark()?;
         self.check_room(TRIAL.len() as u64)?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!(".probe-{}-{count}", std::process::id());

@@ -6,12 +6,25 @@ use std::path::PathBuf;
 
 use tusou_contract::{BlobKey, Disposition, Verdict};
 
+use super::disk::MARKER;
+
 /// Blobs cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     /// `blobs.url` cannot be used; names it and the remedy.
     #[error("{0}")]
     Config(String),
+    /// Its folder does not have the file that tells it from the mount point of a disk that is away;
+    /// may pass.
+    #[error(
+        "the blob store's folder {} has no file `{MARKER}`: mount its disk; where it is a new and \
+         empty store in place of a lost one, make that file",
+        root.display()
+    )]
+    Unmarked {
+        /// its folder
+        root: PathBuf,
+    },
     /// No space left, or less than is kept free: later is not never.
     #[error("the blob store is full: {0}")]
     Full(Full),
@@ -81,7 +94,9 @@ impl Verdict for BlobError {
     fn disposition(&self) -> Disposition {
         match self {
             Self::Config(_) => Disposition::Fatal,
-            Self::Full(_) | Self::Store { .. } | Self::Folder { .. } => Disposition::Later,
+            Self::Full(_) | Self::Unmarked { .. } | Self::Store { .. } | Self::Folder { .. } => {
+                Disposition::Later
+            }
             Self::TooLarge { .. } => Disposition::DeadLetter,
         }
     }
@@ -90,7 +105,7 @@ impl Verdict for BlobError {
         match self {
             Self::Config(_) => "blobs_config",
             Self::Full(_) => "blobs_full",
-            Self::Store { .. } | Self::Folder { .. } => "blobs_away",
+            Self::Unmarked { .. } | Self::Store { .. } | Self::Folder { .. } => "blobs_away",
             Self::TooLarge { .. } => "blob_too_large",
         }
     }

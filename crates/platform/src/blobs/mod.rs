@@ -52,32 +52,38 @@ impl BlobStore {
             .map_err(|error| unusable(&error))?
             .with_fsync(true)
             .with_automatic_cleanup(true);
+        let disk = Disk::new(root, config.min_free_bytes);
+        disk.is_marked();
         Ok(Self {
             store: Arc::new(store),
-            disk: Disk {
-                root,
-                min_free: config.min_free_bytes,
-            },
+            disk,
         })
     }
 
     /// Stores the bytes durably (fsync, then rename). The same key with as many bytes again is
     /// nothing new, since a key is the digest of its bytes, but makes the blob young again: whoever
-    /// put it has a row to write, and `tusou gc` removes only what is old.
+    /// put it has a row to write, and `tusou gc` removes only what is old. The first blob marks the
+    /// folder as a store.
     ///
     /// # Errors
+    /// [`BlobError::Unmarked`] where this process saw the folder marked and it is not any more,
     /// [`BlobError::Full`] where no space or quota is left, or less than `blobs.min_free_bytes`
     /// would be, else [`BlobError::Store`].
     pub async fn put(&self, key: &BlobKey, bytes: Bytes) -> Result<(), BlobError> {
         let length = bytes.len() as u64;
-        let there = self.size(key).await? == Some(length);
+        let there = match self.store.head(&path(key)).await {
+            Ok(meta) => meta.size == length,
+            Err(object_store::Error::NotFound { .. }) => false,
+            Err(error) => return Err(self.failed(key, error)),
+        };
         let name = key.as_str().to_owned();
         let young = move |disk: &Disk| {
             // One that went between the look and the touch is written again.
             if there && disk.touch(FilePath::new(&name)) {
                 return Ok(true);
             }
-            disk.check_room(length).map(|()| false)
+            disk.check_room(length)?;
+            disk.mark().map(|()| false)
         };
         if self.on_disk(young).await? {
             return Ok(());
@@ -98,6 +104,17 @@ impl BlobStore {
         self.on_disk(Disk::try_out).await
     }
 
+    /// Whether the folder is known for a store: a blob that is not there is then nowhere. Else it is
+    /// new, or a disk is not mounted.
+    pub async fn is_marked(&self) -> bool {
+        self.on_disk(Disk::is_marked).await
+    }
+
+    /// [`BlobError::Unmarked`], for whoever knows that blobs were stored.
+    pub fn unmarked(&self) -> BlobError {
+        self.disk.unmarked()
+    }
+
     /// Blobs with this prefix, a first part of their keys (`originals`), and after that key, in the
     /// order of their keys.
     pub fn list(&self, prefix: &str, after: Option<&BlobKey>) -> Listing {
@@ -107,10 +124,14 @@ impl BlobStore {
     /// The bytes; `None` where there are none.
     ///
     /// # Errors
-    /// [`BlobError::TooLarge`] above `max_bytes`, which are then not read.
+    /// [`BlobError::TooLarge`] above `max_bytes`, which are then not read; [`BlobError::Unmarked`]
+    /// where neither the blob nor the marker of a store is there.
     pub async fn get(&self, key: &BlobKey, max_bytes: u64) -> Result<Option<Bytes>, BlobError> {
         let found = match self.store.get(&path(key)).await {
-            Ok(found) => found,
+            Ok(found) => {
+                self.disk.see();
+                found
+            }
             Err(error) => return self.absent(key, error).map(|()| None),
         };
         if found.meta.size > max_bytes {
@@ -148,11 +169,14 @@ impl BlobStore {
         }
     }
 
-    /// `Ok` where the blob is not there. A folder that is gone altogether (a disk not mounted) is
-    /// no absence of a blob: taken for one, every picture would be given up.
+    /// `Ok` where the blob is not there. A folder that is gone altogether, or an empty mount point
+    /// (a disk not mounted), is no absence of a blob: taken for one, every picture would be given up.
     fn absent(&self, key: &BlobKey, error: object_store::Error) -> Result<(), BlobError> {
         match error {
-            object_store::Error::NotFound { .. } if self.disk.root.is_dir() => Ok(()),
+            object_store::Error::NotFound { .. } if self.disk.is_marked() => Ok(()),
+            object_store::Error::NotFound { .. } if self.disk.root.is_dir() => {
+                Err(self.disk.unmarked())
+            }
             error => Err(self.failed(key, error)),
         }
     }

@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::ElasticError;
 use super::error::{cut, in_words};
 
+/// The types of errors of an index that somebody, or a full disk, has barred.
+const BARRED: [&str; 2] = ["cluster_block_exception", "index_closed_exception"];
+
 /// One document of a bulk.
 #[derive(Debug, Clone)]
 pub struct BulkItem {
@@ -27,12 +30,13 @@ pub enum BulkOutcome {
     Written,
     /// 409: a newer version is there, which is success; or a delete of what is not there.
     Superseded,
-    /// 429 or 5xx: this item again, later.
+    /// 401, 403, 429 or 5xx, or an index that is blocked or closed: this item again, later. It
+    /// concerns the server, not the document.
     Busy {
         /// its own words
         reason: String,
     },
-    /// 4xx: this document never.
+    /// Any other 4xx: this document never; 404 where the index is not there.
     Refused {
         /// HTTP status
         status: u16,
@@ -137,12 +141,19 @@ fn outcome((item, answered): (&BulkItem, AnsweredItem)) -> Result<BulkOutcome, E
         409 => BulkOutcome::Superseded,
         // Without an error, it is the document that was not there; with one, the index.
         404 if deleted && done.error.is_none() => BulkOutcome::Superseded,
-        429 | 500.. => BulkOutcome::Busy { reason: reason() },
+        401 | 403 | 429 | 500.. => BulkOutcome::Busy { reason: reason() },
+        _ if done.error.as_ref().is_some_and(is_barred) => BulkOutcome::Busy { reason: reason() },
         status => BulkOutcome::Refused {
             status,
             reason: reason(),
         },
     })
+}
+
+/// Whether the index takes no document at all for now, whatever the status: a closed one says 400.
+fn is_barred(error: &Value) -> bool {
+    let kind = error["type"].as_str();
+    kind.is_some_and(|kind| BARRED.contains(&kind))
 }
 
 #[cfg(test)]
@@ -195,6 +206,30 @@ mod tests {
         ];
         let outcomes = outcomes(&items, answer.as_bytes()).expect("the answer fits");
         assert_eq!(outcomes, expected);
+    }
+
+    #[test]
+    fn what_is_no_fault_of_the_document_is_tried_again() {
+        for (status, kind) in [
+            (401, "security_exception"),
+            (403, "security_exception"),
+            (403, "cluster_block_exception"),
+            (429, "cluster_block_exception"),
+            (400, "cluster_block_exception"),
+            (400, "index_closed_exception"),
+        ] {
+            for (item, action) in [
+                (item("a", Some("{}")), "index"),
+                (item("a", None), "delete"),
+            ] {
+                let answer = format!(
+                    r#"{{"items":[{{"{action}":{{"_id":"a","status":{status},"error":{{"type":"{kind}","reason":"x"}}}}}}]}}"#
+                );
+                let outcomes = outcomes(&[item], answer.as_bytes()).expect("the answer fits");
+                let reason = format!("{kind}: x");
+                assert_eq!(outcomes, [BulkOutcome::Busy { reason }], "{status}");
+            }
+        }
     }
 
     #[test]

@@ -230,13 +230,14 @@ impl Elastic {
     }
 
     /// The next `size` documents of an index after the id `after`, in the order of their `image_id`:
-    /// id and version. Those that were searchable at the last refresh.
+    /// id and version. Those that were searchable at the last refresh. And where the next page begins:
+    /// documents without an `image_id` come last, and nothing is asked for after them.
     pub async fn page(
         &self,
         index: &str,
         after: Option<&str>,
         size: usize,
-    ) -> Result<Vec<(String, i64)>, ElasticError> {
+    ) -> Result<(Vec<(String, i64)>, Option<String>), ElasticError> {
         let mut body = json!({
             "size": size, "query": {"match_all": {}}, "sort": ["image_id"], "version": true,
             "_source": false, "track_total_hits": false,
@@ -244,7 +245,11 @@ impl Elastic {
         if let Some(after) = after {
             body["search_after"] = json!([after]);
         }
-        versions::of_hits(&self.search(index, &body).await?)
+        let answer = self.search(index, &body).await?;
+        let documents = versions::of_hits(&answer)?;
+        let last = documents.len().checked_sub(1);
+        let next = last.and_then(|last| answer["hits"]["hits"][last]["sort"][0].as_str());
+        Ok((documents, next.map(str::to_owned)))
     }
 
     /// Any other request, with a JSON body; the whole answer.

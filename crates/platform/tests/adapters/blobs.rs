@@ -55,6 +55,9 @@ async fn bytes_come_back_as_they_were_put() {
     let folder = TempDir::new().expect("a folder");
     let blobs = store(folder.path());
     let (first, second) = (Bytes::from_static(b"one"), Bytes::from_static(b""));
+    // Before its first blob nobody can tell whether it is a store.
+    let other = Bytes::from_static(b"other");
+    blobs.put(&key(&other), other).await.expect("stored");
     for bytes in [&first, &second] {
         assert!(!blobs.exists(&key(bytes)).await.expect("an answer"));
         assert_eq!(blobs.get(&key(bytes), 9).await.expect("an answer"), None);
@@ -159,6 +162,53 @@ async fn a_missing_folder_is_no_missing_blob() {
     assert_eq!(error.disposition(), Disposition::Later);
 }
 
+#[tokio::test]
+async fn an_empty_mount_point_is_no_store_without_blobs() {
+    let folder = TempDir::new().expect("a folder");
+    let root = folder.path().join("not made yet");
+    let blobs = store(folder.path());
+    let (bytes, missing) = (Bytes::from_static(b"picture"), key(b"missing"));
+    let is_away = |error: &BlobError| {
+        assert!(matches!(error, BlobError::Unmarked { .. }), "{error}");
+        assert_eq!(error.disposition(), Disposition::Later);
+        assert!(error.to_string().contains(".tusou-blobs"), "{error}");
+    };
+    // New, or not mounted: a trial does not make a store of it, a blob does.
+    blobs.probe().await.expect("it can be written");
+    is_away(&blobs.get(&missing, 9).await.expect_err("nobody knows"));
+    blobs
+        .put(&key(&bytes), bytes.clone())
+        .await
+        .expect("stored");
+    assert_eq!(blobs.get(&missing, 9).await.expect("an answer"), None);
+
+    // The disk goes while this process runs.
+    std::fs::remove_dir_all(&root).expect("removed");
+    std::fs::create_dir(&root).expect("an empty mount point");
+    is_away(&blobs.get(&key(&bytes), 9).await.expect_err("away"));
+    is_away(&blobs.exists(&key(&bytes)).await.expect_err("away"));
+    is_away(
+        &blobs
+            .put(&key(&bytes), bytes.clone())
+            .await
+            .expect_err("away"),
+    );
+    is_away(&blobs.probe().await.expect_err("away"));
+    assert!(!blobs.is_marked().await);
+    std::fs::write(root.join(".tusou-blobs"), b"").expect("a file");
+    blobs
+        .probe()
+        .await
+        .expect("an operator says that it is new");
+    assert_eq!(blobs.get(&key(&bytes), 9).await.expect("an answer"), None);
+
+    // One from before there were markers.
+    std::fs::remove_file(root.join(".tusou-blobs")).expect("removed");
+    std::fs::create_dir(root.join("originals")).expect("a folder");
+    let older = store(folder.path());
+    assert_eq!(older.get(&missing, 9).await.expect("an answer"), None);
+}
+
 #[test]
 fn an_address_that_cannot_be_used_is_told_with_its_key() {
     for url in [
@@ -222,7 +272,11 @@ async fn nothing_is_stored_on_a_disk_that_is_to_keep_more_free() {
     // What is there needs no room.
     full.put(&key(&bytes), bytes).await.expect("nothing new");
     let left = std::fs::read_dir(folder.path().join("not made yet")).expect("a folder");
-    assert_eq!(left.count(), 1, "a trial leaves nothing behind");
+    assert_eq!(
+        left.count(),
+        2,
+        "a trial leaves nothing behind: the marker and the blob"
+    );
 }
 
 #[tokio::test]
@@ -296,5 +350,5 @@ async fn a_blob_set_aside_is_not_read_and_comes_back_whole() {
     blobs.remove_set_aside(&key).await.expect("nothing new");
     assert!(!blobs.exists(&key).await.expect("an answer"));
     let left = std::fs::read_dir(folder.path().join("not made yet")).expect("a folder");
-    assert_eq!(left.count(), 0, "empty folders go");
+    assert_eq!(left.count(), 1, "empty folders go, the marker stays");
 }

@@ -227,11 +227,13 @@ async fn versions_are_told_before_and_pages_after_a_refresh() {
         .refresh(&index)
         .await
         .expect("Elasticsearch is there");
-    let first = elastic.page(&index, None, 1).await.expect("a page");
+    let (first, next) = elastic.page(&index, None, 1).await.expect("a page");
     assert_eq!(first, [("a".to_owned(), 7)]);
-    let second = elastic.page(&index, Some("a"), 10).await.expect("a page");
+    assert_eq!(next.as_deref(), Some("a"));
+    let (second, next) = elastic.page(&index, Some("a"), 10).await.expect("a page");
     assert_eq!(second, [("c".to_owned(), 7)]);
+    assert_eq!(next.as_deref(), Some("c"));
     let end = elastic.page(&index, Some("c"), 10).await.expect("a page");
-    assert_eq!(end, []);
+    assert_eq!(end, (Vec::new(), None));
     world.end().await;
 }
