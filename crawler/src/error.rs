@@ -49,7 +49,8 @@ impl CrawlError {
             Self::Blob(_) => true,
             Self::Broker(cause) => matches!(cause, BrokerError::Away(_)),
             Self::LeaseLost => true,
-            Self::Connect(_) | Self::Row { .. } | Self::Scope(_) | Self::Config(_) => false,
+            Self::Connect(cause) => cause.is_transient(),
+            Self::Row { .. } | Self::Scope(_) | Self::Config(_) => false,
         }
     }
 }

@@ -3,20 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tusou_platform::Shutdown;
 use tusou_platform::backoff::Backoff;
 use tusou_platform::blobs::BlobStore;
+use tusou_platform::config::Database;
 use tusou_platform::database;
 use tusou_platform::door::Door;
 use tusou_platform::ops::Health;
 use tusou_platform::service::ServiceContext;
+use tusou_platform::telemetry::chain;
 
 use crate::config::Settings;
 use crate::error::CrawlError;
 use crate::fetch::Fetcher;
-use crate::frontier::{Frontier, HostLease};
+use crate::frontier::{Bounded as _, Frontier, HostLease, originals};
 use crate::gate::{self, Bolt, Gate};
 use crate::rules::RuleBook;
 use crate::{host, janitor, metrics, relay};
@@ -36,9 +39,10 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
         ..
     } = context;
     let settings = Arc::new(Settings::new(&config)?);
-    let pool = database::connect(&config.database).await?;
-    health.set("database", Ok(()));
     let blobs = BlobStore::open(&config.blobs)?;
+    let Some(pool) = connect(&config.database, &health, &shutdown).await? else {
+        return Ok(());
+    };
     let door = Door::new(
         &settings.network,
         &settings.user_agent,
@@ -66,6 +70,9 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
         gate.clone(),
         health.clone(),
     );
+    if !await_store(&pool, &blobs, &health, &shutdown).await? {
+        return Ok(());
+    }
     // Tried before anything is fetched, and watched from then on.
     if let Err(cause) = blobs.probe().await {
         gate::blobs_fail(&gate, &health, &cause);
@@ -94,6 +101,69 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
         .expect("the watch over the blobs does not panic");
     janitor.await.expect("the janitor does not panic");
     outcome
+}
+
+/// A pool, once Postgres answers; `None` where the end is asked for first.
+async fn connect(
+    database: &Database,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> Result<Option<PgPool>, CrawlError> {
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
+    health.set("database", Err("not connected yet".to_owned()));
+    while !shutdown.is_requested() {
+        let opened = tokio::select! {
+            opened = database::connect(database).bounded() => opened,
+            () = shutdown.requested() => break,
+        };
+        match opened {
+            Ok(pool) => {
+                health.set("database", Ok(()));
+                return Ok(Some(pool));
+            }
+            Err(cause) if cause.is_transient() => {
+                health.set("database", Err(chain(&cause)));
+                tracing::warn!(
+                    cause = &cause as &dyn std::error::Error,
+                    "waiting for Postgres"
+                );
+                shutdown.sleep(backoff.next_wait()).await;
+            }
+            Err(cause) => return Err(cause),
+        }
+    }
+    Ok(None)
+}
+
+/// Waits while the blobs' folder looks like no store although blobs were stored: what would be
+/// written to the folder below a disk that is not mounted is not there when it is. `false` where the
+/// end is asked for first.
+async fn await_store(
+    pool: &PgPool,
+    blobs: &BlobStore,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> Result<bool, CrawlError> {
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+    while !shutdown.is_requested() {
+        if blobs.is_marked().await {
+            return Ok(true);
+        }
+        match originals::are_stored(pool).await {
+            Ok(false) => return Ok(true),
+            Ok(true) => {
+                let reason = blobs.unmarked().to_string();
+                tracing::warn!(reason, "waiting for the blobs");
+                health.set("blobs", Err(reason));
+            }
+            Err(cause) if cause.is_transient() => {
+                health.set("database", Err(chain(&cause)));
+            }
+            Err(cause) => return Err(cause),
+        }
+        shutdown.sleep(backoff.next_wait()).await;
+    }
+    Ok(false)
 }
 
 async fn crawl(fetcher: &Fetcher, health: &Health, shutdown: &Shutdown) -> Result<(), CrawlError> {

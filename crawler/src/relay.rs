@@ -13,17 +13,19 @@ use tusou_platform::config::Amqp;
 use tusou_platform::ops::Health;
 
 use crate::error::CrawlError;
-use crate::frontier::outbox::{self, Queues};
+use crate::frontier::{Bounded as _, outbox};
 use crate::metrics;
 
 /// A full queue holds up its own lanes alone. The two that the crawl fills have two each: while the
 /// broker writes one batch to its disk, Postgres hands out the other.
-const LANES: [Queues; 5] = [
-    Queues::One(Queue::ImagesFetched),
-    Queues::One(Queue::ImagesFetched),
-    Queues::One(Queue::ImagesChanged),
-    Queues::One(Queue::ImagesChanged),
-    Queues::Others([Queue::ImagesFetched, Queue::ImagesChanged]),
+const LANES: [Queue; 7] = [
+    Queue::ImagesFetched,
+    Queue::ImagesFetched,
+    Queue::ImagesChanged,
+    Queue::ImagesChanged,
+    Queue::ImagesEmbedded,
+    Queue::ImagesReencode,
+    Queue::ImagesReindex,
 ];
 
 /// Rows taken, published and deleted together.
@@ -32,6 +34,8 @@ const BATCH: i64 = 500;
 const IDLE: Duration = Duration::from_millis(200);
 /// The look-out for room in a full queue.
 const FULL: Duration = Duration::from_secs(1);
+/// The look-out for messages to queues that this build does not know.
+const STRANGERS: Duration = Duration::from_secs(60);
 
 /// Relays until the end is asked for, through every outage of broker and database.
 pub(crate) async fn run(pool: PgPool, amqp: Amqp, health: Health, shutdown: Shutdown) {
@@ -60,15 +64,16 @@ async fn session(
 ) -> Result<(), CrawlError> {
     let broker = Broker::connect(amqp, "tusou-crawler").await?;
     let mut lanes = Vec::new();
-    for queues in LANES {
-        lanes.push((queues, broker.publisher().await?));
+    for queue in LANES {
+        lanes.push((queue, broker.publisher().await?));
     }
     health.set("broker", Ok(()));
     let worked = AtomicBool::new(false);
     let lanes = lanes
         .iter()
-        .map(|(queues, publisher)| lane(pool, *queues, publisher, shutdown, &worked));
-    let ended = future::try_join_all(lanes).await;
+        .map(|(queue, publisher)| lane(pool, *queue, publisher, shutdown, &worked));
+    let ended =
+        future::try_join(future::try_join_all(lanes), leave_strangers(pool, shutdown)).await;
     if worked.into_inner() {
         backoff.reset();
     }
@@ -77,16 +82,32 @@ async fn session(
     Ok(())
 }
 
-/// Relays batch after batch. Rows that another lane or process holds are passed over.
+/// Says once of messages to queues that this build does not know: they stay.
+async fn leave_strangers(pool: &PgPool, shutdown: &Shutdown) -> Result<(), CrawlError> {
+    while !shutdown.is_requested() {
+        if let Some(queue) = outbox::stranger(pool).bounded().await? {
+            tracing::warn!(
+                queue,
+                "the outbox holds messages for a queue that this build does not know: they stay \
+                 until the crawler of the build that wrote them runs"
+            );
+            return Ok(());
+        }
+        shutdown.sleep(STRANGERS).await;
+    }
+    Ok(())
+}
+
+/// Relays batch after batch of one queue. Rows that another lane or process holds are passed over.
 async fn lane(
     pool: &PgPool,
-    queues: Queues,
+    queue: Queue,
     publisher: &Publisher,
     shutdown: &Shutdown,
     worked: &AtomicBool,
 ) -> Result<(), CrawlError> {
     while !shutdown.is_requested() {
-        let relayed = relay_batch(pool, queues, publisher).await?;
+        let relayed = relay_batch(pool, queue, publisher).await?;
         worked.store(true, Ordering::Relaxed);
         if relayed.refused {
             shutdown.sleep(FULL).await;
@@ -107,25 +128,19 @@ struct Relayed {
 /// is locked until its message is confirmed, and a crash in between sends it twice, never not.
 async fn relay_batch(
     pool: &PgPool,
-    queues: Queues,
+    queue: Queue,
     publisher: &Publisher,
 ) -> Result<Relayed, CrawlError> {
-    let mut tx = pool.begin().await?;
-    let rows = outbox::take(&mut tx, queues, BATCH).await?;
-    let mut batch = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let Some(queue) = Queue::from_name(&row.queue) else {
-            return Err(CrawlError::Config(format!(
-                "the outbox holds a message for `{}`, which is no queue of this build: run the crawler of the build that wrote it",
-                row.queue
-            )));
-        };
-        batch.push(Outgoing {
+    let mut tx = pool.begin().bounded().await?;
+    let rows = outbox::take(&mut tx, queue, BATCH).bounded().await?;
+    let batch: Vec<Outgoing> = rows
+        .iter()
+        .map(|row| Outgoing {
             queue,
             id: row.id_hex(),
             body: row.body.clone(),
-        });
-    }
+        })
+        .collect();
     if batch.is_empty() {
         return Ok(Relayed {
             taken: 0,
@@ -135,10 +150,10 @@ async fn relay_batch(
     let confirms = publisher.publish(&batch).await?;
     let mut sent = Vec::new();
     let mut refused = false;
-    for ((row, message), confirm) in rows.iter().zip(&batch).zip(confirms) {
+    for (row, confirm) in rows.iter().zip(confirms) {
         match confirm {
             Ok(()) => {
-                metrics::relayed(message.queue.name(), 1);
+                metrics::relayed(queue.name(), 1);
                 sent.push(row);
             }
             Err(cause) => {
@@ -150,8 +165,8 @@ async fn relay_batch(
         }
     }
     metrics::waiting("queue", refused);
-    outbox::delete(&mut tx, &sent).await?;
-    tx.commit().await?;
+    outbox::delete(&mut tx, &sent).bounded().await?;
+    tx.commit().bounded().await?;
     Ok(Relayed {
         taken: rows.len(),
         refused,

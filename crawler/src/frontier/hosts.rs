@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tusou_ingest::Address;
 
-use super::{Frontier, transaction};
+use super::{Bounded as _, Frontier, transaction};
 use crate::error::CrawlError;
 
 /// A host that this process alone may fetch from, until the lease runs out.
@@ -58,6 +58,7 @@ impl Frontier {
         .bind(&self.worker)
         .bind(self.lease.as_secs_f64())
         .fetch_optional(&self.pool)
+        .bounded()
         .await?;
         Ok(row.map(|(host_id, origin, token)| HostLease {
             host_id,
@@ -77,6 +78,7 @@ impl Frontier {
         .bind(lease.token)
         .bind(self.lease.as_secs_f64())
         .execute(&self.pool)
+        .bounded()
         .await?;
         Ok(renewed.rows_affected() > 0)
     }
@@ -88,6 +90,7 @@ impl Frontier {
         )
         .bind(lease.host_id)
         .fetch_optional(&self.pool)
+        .bounded()
         .await?;
         Ok(match row {
             Some((token, paused)) if token == lease.token => {
@@ -110,12 +113,13 @@ impl Frontier {
         transaction!(self, |tx| {
             // The lock first, the look in a statement of its own: URLs that were committed while
             // we waited for the lock are seen, and whoever comes later wakes the host itself.
-            let held =
-                sqlx::query("SELECT FROM hosts WHERE host_id = $1 AND lease_token = $2 FOR NO KEY UPDATE")
-                    .bind(lease.host_id)
-                    .bind(lease.token)
-                    .execute(&mut *tx)
-                    .await?;
+            let held = sqlx::query(
+                "SELECT FROM hosts WHERE host_id = $1 AND lease_token = $2 FOR NO KEY UPDATE",
+            )
+            .bind(lease.host_id)
+            .bind(lease.token)
+            .execute(&mut *tx)
+            .await?;
             if held.rows_affected() == 0 {
                 return Ok(());
             }
@@ -145,13 +149,14 @@ impl Frontier {
 
     /// robots.txt of an origin as it was last fetched; `None` for one that was never asked.
     pub(crate) async fn robots(&self, origin: &str) -> Result<Option<RobotsRow>, CrawlError> {
-        Ok(sqlx::query_as(
+        sqlx::query_as(
             "SELECT robots_status, robots_body, robots_expires_at > now() AS fresh
              FROM hosts WHERE origin = $1 AND robots_expires_at IS NOT NULL",
         )
         .bind(origin)
         .fetch_optional(&self.pool)
-        .await?)
+        .bounded()
+        .await
     }
 
     /// Keeps robots.txt for `keep`.
@@ -174,6 +179,7 @@ impl Frontier {
         .bind(body)
         .bind(keep.as_secs_f64())
         .execute(&self.pool)
+        .bounded()
         .await?;
         Ok(())
     }
@@ -187,6 +193,7 @@ impl Frontier {
         )
         .bind(i64::from(limit) + 1)
         .fetch_one(&self.pool)
+        .bounded()
         .await?;
         Ok((u32::try_from(rows).unwrap_or(u32::MAX), paused))
     }

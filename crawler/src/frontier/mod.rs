@@ -19,6 +19,29 @@ use crate::config::Settings;
 use crate::error::CrawlError;
 use crate::gate::Gate;
 
+/// The longest that Postgres is waited for, in one statement or transaction. A connection whose
+/// packets are dropped never fails by itself.
+const BOUND: Duration = Duration::from_secs(90);
+
+/// A wait for Postgres that ends.
+pub(crate) trait Bounded<T> {
+    /// The outcome, or after 90 s an error that may pass.
+    fn bounded(self) -> impl Future<Output = Result<T, CrawlError>> + Send;
+}
+
+impl<T, E, F> Bounded<T> for F
+where
+    F: Future<Output = Result<T, E>> + Send,
+    CrawlError: From<E>,
+{
+    async fn bounded(self) -> Result<T, CrawlError> {
+        match tokio::time::timeout(BOUND, self).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(CrawlError::Database(sqlx::Error::PoolTimedOut)),
+        }
+    }
+}
+
 /// The crawler's view of the frontier. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Frontier {
@@ -64,7 +87,7 @@ macro_rules! transaction {
                 transaction.commit().await?;
                 Ok::<_, CrawlError>(value)
             };
-            match attempt.await {
+            match $crate::frontier::Bounded::bounded(attempt).await {
                 Err(cause) if $crate::frontier::is_collision(&cause) && tries < 10 => {
                     tries += 1;
                     tracing::debug!(tries, %cause, "a transaction met another one");

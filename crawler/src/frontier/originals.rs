@@ -9,10 +9,14 @@ use sqlx::{PgPool, Postgres, Transaction};
 use tusou_contract::{BlobKey, ImageId};
 use tusou_platform::blobs::BlobStore;
 
+use super::Bounded as _;
 use crate::error::CrawlError;
 
 /// Held by the one process that drops originals: `keep` in ASCII.
 const LOCK: i64 = 0x6b_65_65_70;
+
+/// How long the original of an image that was given up is kept at least, in days.
+const GIVEN_UP_DAYS: i32 = 7;
 
 /// The right to drop originals, until it is let go.
 pub(crate) struct Turn(Transaction<'static, Postgres>);
@@ -20,23 +24,25 @@ pub(crate) struct Turn(Transaction<'static, Postgres>);
 impl Turn {
     /// `None` where another process has it.
     pub(crate) async fn take(pool: &PgPool) -> Result<Option<Self>, CrawlError> {
-        let mut tx = pool.begin().await?;
+        let mut tx = pool.begin().bounded().await?;
         let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
             .bind(LOCK)
             .fetch_one(&mut *tx)
+            .bounded()
             .await?;
         Ok(taken.then_some(Self(tx)))
     }
 
     pub(crate) async fn end(self) -> Result<(), CrawlError> {
-        Ok(self.0.rollback().await?)
+        self.0.rollback().bounded().await
     }
 }
 
 /// Says of up to `limit` originals older than `days` that they are not kept; which ones.
 ///
-/// Those of images that every written index has the embeddings for, or that were given up. Pictures
-/// of an imported folder stay: nobody could fetch them again.
+/// Those of images that every written index has the embeddings for, or that were given up and whose
+/// failure and original are both a week old: `tusou dead retry` and a new attempt find it until then.
+/// Pictures of an imported folder stay: nobody could fetch them again.
 pub(crate) async fn disclaim(
     pool: &PgPool,
     days: u32,
@@ -47,7 +53,8 @@ pub(crate) async fn disclaim(
              SELECT image_id FROM images JOIN encodings USING (image_id)
              WHERE original_dropped_at IS NULL AND relative_path IS NULL
                AND stored_at <= now() - make_interval(days => $1)
-               AND (failure IS NOT NULL OR (
+               AND ((failure IS NOT NULL
+                     AND GREATEST(encoded_at, stored_at) <= now() - make_interval(days => $3)) OR (
                    EXISTS (SELECT FROM embeddings WHERE embeddings.image_id = images.image_id)
                    AND NOT EXISTS (
                        SELECT FROM generations, jsonb_array_elements(models) AS wanted (entry)
@@ -60,10 +67,22 @@ pub(crate) async fn disclaim(
     )
     .bind(i32::try_from(days).unwrap_or(i32::MAX))
     .bind(limit)
+    .bind(GIVEN_UP_DAYS)
     .fetch_all(pool)
+    .bounded()
     .await?;
     let id = |row: &Vec<u8>| ImageId::from_digest(row).expect("the column holds 32 bytes");
     Ok(rows.iter().map(id).collect())
+}
+
+/// Whether any image's original is said to be stored.
+pub(crate) async fn are_stored(pool: &PgPool) -> Result<bool, CrawlError> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM images WHERE original_dropped_at IS NULL AND relative_path IS NULL)",
+    )
+    .fetch_one(pool)
+    .bounded()
+    .await
 }
 
 /// Deletes the blobs of disclaimed originals, but for those that were claimed again; how many.
@@ -73,13 +92,14 @@ pub(crate) async fn delete(
     ids: &[ImageId],
 ) -> Result<u64, CrawlError> {
     let ids: Vec<&[u8]> = ids.iter().map(|id| &id.as_bytes()[..]).collect();
-    let mut tx = pool.begin().await?;
+    let mut tx = pool.begin().bounded().await?;
     let keys: Vec<String> = sqlx::query_scalar(
         "SELECT blob_key FROM images WHERE image_id = ANY($1) AND original_dropped_at IS NOT NULL
          ORDER BY image_id FOR NO KEY UPDATE",
     )
     .bind(ids)
     .fetch_all(&mut *tx)
+    .bounded()
     .await?;
     let mut deleted = 0;
     for key in keys {
@@ -91,6 +111,6 @@ pub(crate) async fn delete(
             Err(cause) => tracing::warn!(%cause, "a row names a blob by no key"),
         }
     }
-    tx.commit().await?;
+    tx.commit().bounded().await?;
     Ok(deleted)
 }

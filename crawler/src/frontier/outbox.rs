@@ -1,12 +1,12 @@
 //! The outbox as the relay takes it.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use tusou_contract::{ImageId, Queue};
 
 /// A message that is owed.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct OutboxRow {
-    pub(crate) queue: String,
+    queue: String,
     image_id: Vec<u8>,
     pub(crate) body: Vec<u8>,
 }
@@ -20,36 +20,28 @@ impl OutboxRow {
     }
 }
 
-/// Which messages are taken.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Queues {
-    /// Those for one queue.
-    One(Queue),
-    /// Those for every queue but these.
-    Others([Queue; 2]),
-}
-
-/// Locks up to `limit` rows that are ready and that nobody else holds.
+/// Locks up to `limit` rows of a queue that are ready and that nobody else holds.
 pub(crate) async fn take(
     tx: &mut PgConnection,
-    queues: Queues,
+    queue: Queue,
     limit: i64,
 ) -> Result<Vec<OutboxRow>, sqlx::Error> {
-    match queues {
-        Queues::One(queue) => sqlx::query_as(
-            "SELECT queue, image_id, body FROM outbox WHERE queue = $1 AND ready_at <= now()
-             ORDER BY ready_at LIMIT $2 FOR UPDATE SKIP LOCKED",
-        )
-        .bind(queue.name()),
-        Queues::Others(queues) => sqlx::query_as(
-            "SELECT queue, image_id, body FROM outbox WHERE queue <> ALL($1) AND ready_at <= now()
-             ORDER BY ready_at LIMIT $2 FOR UPDATE SKIP LOCKED",
-        )
-        .bind(queues.map(Queue::name).to_vec()),
-    }
+    sqlx::query_as(
+        "SELECT queue, image_id, body FROM outbox WHERE queue = $1 AND ready_at <= now()
+         ORDER BY ready_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+    )
+    .bind(queue.name())
     .bind(limit)
     .fetch_all(tx)
     .await
+}
+
+/// A queue that rows are for and that this build does not know.
+pub(crate) async fn stranger(pool: &PgPool) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT queue FROM outbox WHERE queue <> ALL($1) LIMIT 1")
+        .bind(Queue::ALL.map(Queue::name).to_vec())
+        .fetch_optional(pool)
+        .await
 }
 
 /// Deletes rows whose messages the broker has.

@@ -10,7 +10,7 @@ use tusou_platform::blobs::BlobStore;
 
 use super::hosts::{Stamp, stored_address};
 use super::urls::{DueUrl, Kind};
-use super::{Frontier, HostLease, retry_wait, transaction};
+use super::{Bounded as _, Frontier, HostLease, retry_wait, transaction};
 use crate::error::CrawlError;
 
 /// Why a URL brought nothing.
@@ -75,6 +75,7 @@ impl Frontier {
         )
         .bind(page_id)
         .fetch_all(&self.pool)
+        .bounded()
         .await?;
         rows.into_iter()
             .map(|(seed_id, url, scope, depth, max_depth)| {

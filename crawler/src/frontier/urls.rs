@@ -1,7 +1,7 @@
 //! The best due URLs of a leased host.
 
 use super::hosts::{Stamp, stored_address};
-use super::{Frontier, HostLease};
+use super::{Bounded as _, Frontier, HostLease};
 use crate::error::CrawlError;
 use tusou_ingest::Address;
 
@@ -60,6 +60,7 @@ impl Frontier {
         .bind(busy(Kind::Page))
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
+        .bounded()
         .await?;
         let images: Vec<Row> = sqlx::query_as(
             "SELECT image_url_id, url, attempts, due_at FROM image_urls
@@ -70,6 +71,7 @@ impl Frontier {
         .bind(busy(Kind::Image))
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
+        .bounded()
         .await?;
         let (mut pages, mut images) = (pages.into_iter(), images.into_iter());
         let mut due = Vec::new();

@@ -78,22 +78,33 @@ pub async fn record_image(
     };
     if new {
         owe(tx, vec![Owed::now(&fetched)]).await?;
-    } else if restored && lacks_an_embedding(tx, id).await? {
+    } else if (restored || was_missing(tx, id).await?) && lacks_an_embedding(tx, id).await? {
         owe(tx, vec![Owed::by(Queue::ImagesReencode, &fetched)]).await?;
     }
     Ok(StoredImage { id, new, restored })
 }
 
-/// Claims an original again that had been dropped, and locks the image's row where that is so.
+/// Claims an original again that had been dropped, and locks the image's row where that is so. It
+/// is as old as this: a failure from before says nothing of what is to come.
 async fn restore(tx: &mut PgConnection, id: ImageId) -> Result<bool, sqlx::Error> {
     let restored = sqlx::query(
-        "UPDATE images SET original_dropped_at = NULL
+        "UPDATE images SET original_dropped_at = NULL, stored_at = now()
          WHERE image_id = $1 AND original_dropped_at IS NOT NULL",
     )
     .bind(&id.as_bytes()[..])
     .execute(tx)
     .await?;
     Ok(restored.rows_affected() > 0)
+}
+
+/// Whether the encoder gave the image up because its original was lost, which has come back now.
+async fn was_missing(tx: &mut PgConnection, id: ImageId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM encodings WHERE image_id = $1 AND failure = 'blob_missing')",
+    )
+    .bind(&id.as_bytes()[..])
+    .fetch_one(tx)
+    .await
 }
 
 /// Whether an index that is written wants an embedding which the image does not have; so too where
