@@ -9,11 +9,12 @@ use tusou_contract::{ImageId, Queue};
 use tusou_platform::broker::{Broker, BrokerError, Subscription};
 
 use crate::config::Settings;
+use crate::error::Error;
 use crate::work::Work;
 
 /// Came back so often, a message is handled alone. Every restart, of this process or of the broker,
 /// brings back a thousand innocent ones, and one by one they would take minutes.
-const SUSPECTED: u32 = 3;
+pub(crate) const SUSPECTED: u32 = 3;
 
 /// Takes deliveries of all queues and joins those that lie close together. A back-fill's queue takes
 /// its turn beside those of live changes, with fewer messages in hand: it never keeps them waiting.
@@ -68,10 +69,12 @@ impl Collector {
         }
     }
 
-    /// Gives back what is collected and not yet in a batch.
-    pub(crate) async fn give_back(mut self) -> Result<(), BrokerError> {
+    /// Gives back what is collected and not yet in a batch; what was given back so often that it
+    /// would soon be taken for a killer goes by the retry queue.
+    pub(crate) async fn give_back(&mut self) -> Result<(), BrokerError> {
+        let stopped = Err(Error::Stopped);
         for work in self.gathering.take() {
-            work.delivery.give_back().await?;
+            work.delivery.settle(&stopped).await?;
         }
         Ok(())
     }

@@ -64,9 +64,12 @@ pub enum Error {
     /// No index is registered as live, or a written one is not there.
     #[error("index {0} is gone")]
     IndexGone(String),
-    /// A task of the indexer panicked.
-    #[error("a part of the indexer broke down")]
-    Panicked(#[source] tokio::task::JoinError),
+    /// A part of the indexer panicked; its words.
+    #[error("a part of the indexer broke down: {0}")]
+    Panicked(String),
+    /// The indexer stopped taking messages before it came to this one.
+    #[error("the indexer stopped before it came to the message")]
+    Stopped,
 }
 
 impl Error {
@@ -91,7 +94,8 @@ impl Error {
             | Self::Quarantined(_)
             | Self::Malformed { .. }
             | Self::UnknownImage(_)
-            | Self::Panicked(_) => "indexer",
+            | Self::Panicked(_)
+            | Self::Stopped => "indexer",
         }
     }
 
@@ -119,7 +123,7 @@ impl Verdict for Error {
             Self::Malformed { .. } | Self::UnknownImage(_) | Self::DocumentRefused { .. } => {
                 Disposition::DeadLetter
             }
-            Self::IndexGone(_) => Disposition::Later,
+            Self::IndexGone(_) | Self::Stopped => Disposition::Later,
             Self::Connect(_) => Disposition::Fatal,
         }
     }
@@ -138,6 +142,7 @@ impl Verdict for Error {
             Self::DocumentRefused { .. } => "document_refused",
             Self::IndexGone(_) => "index_gone",
             Self::Panicked(_) => "panicked",
+            Self::Stopped => "stopped",
         }
     }
 }

@@ -1,15 +1,20 @@
 //! The indexer's one loop.
 //!
 //! Collect changed images, write them batch by batch, settle their messages. When something it
-//! needs is away it gives back what it holds, waits until that answers, and begins anew.
+//! needs is away it gives back what it holds, waits until that answers, and begins anew: with one
+//! message, since the broker counts against each that it has back.
 
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use sqlx::PgPool;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
-use tusou_contract::{Disposition, Verdict};
+use tusou_contract::{Disposition, Queue, Verdict};
 use tusou_platform::backoff::Backoff;
 use tusou_platform::broker::{Broker, Delivery, Settled};
 use tusou_platform::elastic::Elastic;
@@ -17,7 +22,7 @@ use tusou_platform::ops::Health;
 use tusou_platform::{Config, Shutdown, database};
 
 use crate::bulk::Writer;
-use crate::collect::Collector;
+use crate::collect::{Collector, SUSPECTED};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::index::{Troubles, index};
@@ -32,6 +37,8 @@ const BATCHES_AT_ONCE: usize = 3;
 const LAST_BATCHES: Duration = Duration::from_secs(25);
 /// How often it is looked whether the indexer is to rest.
 const PAUSE_LOOK: Duration = Duration::from_secs(1);
+/// So many messages that cannot be read are taken one at a time at the start of a round, a queue.
+const MOST_UNREADABLE: usize = 100;
 /// A round that lasted this long was a good one: the next failure is the first again.
 const GOOD_ROUND: Duration = Duration::from_secs(60);
 
@@ -149,6 +156,57 @@ struct Context {
     shutdown: Shutdown,
 }
 
+impl Context {
+    /// Whether no message is to be taken: at the shutdown and in a pause.
+    async fn is_to_rest(&self) -> Result<bool, Error> {
+        Ok(self.shutdown.is_requested() || pauses::index(&self.pool).await?.is_some())
+    }
+
+    /// Ends when the work in hand has had its time after the shutdown or the start of a pause.
+    async fn overdue(&self) {
+        tokio::select! {
+            () = self.shutdown.requested() => {}
+            () = paused(&self.pool) => {}
+        }
+        tokio::time::sleep(LAST_BATCHES).await;
+    }
+}
+
+/// Takes one message at a time, and nothing beside it, until a new one shows that messages can be
+/// written to their end, or none is left.
+///
+/// While a store answers and takes no writes, only the message in hand is counted as delivered once
+/// more, and not all those that would be prefetched. And of messages that came back so often that
+/// one of them may be what kills the process, only the killer's count grows.
+///
+/// # Errors
+/// What is away: the message is given back.
+async fn begin_carefully(
+    broker: &Broker,
+    queue: Queue,
+    settings: &Settings,
+    context: &Arc<Context>,
+) -> Result<(), Error> {
+    let mut queue = broker.one_by_one(queue).await?;
+    let mut unreadable = 0;
+    while unreadable < MOST_UNREADABLE && !context.is_to_rest().await? {
+        let Some(delivery) = queue.next().await? else {
+            break;
+        };
+        let suspected = delivery.deliveries() >= SUSPECTED;
+        let work = Work::of(delivery, &settings.wanted.models);
+        // What cannot be read is settled without a write, and shows nothing.
+        let readable = work.change.is_ok();
+        write(context.clone(), vec![work]).await?;
+        match (suspected, readable) {
+            (false, true) => break,
+            (false, false) => unreadable += 1,
+            (true, _) => {}
+        }
+    }
+    Ok(())
+}
+
 /// Collects and writes, a few batches at once, until a pause, the shutdown or the first failure.
 async fn consume(
     broker: &Broker,
@@ -156,6 +214,23 @@ async fn consume(
     context: Arc<Context>,
     shutdown: &Shutdown,
 ) -> Result<(), Error> {
+    let careful = async {
+        for queue in [
+            Queue::ImagesEmbedded,
+            Queue::ImagesChanged,
+            Queue::ImagesReindex,
+        ] {
+            begin_carefully(broker, queue, settings, &context).await?;
+        }
+        context.is_to_rest().await
+    };
+    let to_rest = tokio::select! {
+        to_rest = careful => to_rest?,
+        () = context.overdue() => true,
+    };
+    if to_rest {
+        return Ok(());
+    }
     let mut collector = Collector::subscribe(broker, settings).await?;
     tracing::info!("taking messages");
     let mut batches = JoinSet::new();
@@ -166,8 +241,8 @@ async fn consume(
             biased;
             () = shutdown.requested() => break Ok(()),
             () = &mut paused => break Ok(()),
-            Some(ended) = batches.join_next() => {
-                if let Err(error) = ended.map_err(Error::Panicked).flatten() {
+            Some(joined) = batches.join_next() => {
+                if let Err(error) = result_of(joined) {
                     break Err(error);
                 }
             }
@@ -177,21 +252,44 @@ async fn consume(
             },
         }
     };
-    let rest = tokio::time::timeout(LAST_BATCHES, finish(&mut batches)).await;
-    let rest = rest.unwrap_or_else(|_| {
+    let rest = tokio::time::timeout(LAST_BATCHES, async {
+        let given_back = collector.give_back().await.map_err(Error::from);
+        finish(&mut batches).await.and(given_back)
+    });
+    let rest = rest.await.unwrap_or_else(|_| {
         tracing::warn!("batches in hand did not end in time; their messages go back");
         Ok(())
     });
-    let given_back = collector.give_back().await.map_err(Error::from);
-    ended.and(rest).and(given_back)
+    ended.and(rest)
 }
 
 async fn finish(batches: &mut JoinSet<Result<(), Error>>) -> Result<(), Error> {
     let mut result = Ok(());
-    while let Some(ended) = batches.join_next().await {
-        result = result.and(ended.map_err(Error::Panicked).flatten());
+    while let Some(joined) = batches.join_next().await {
+        result = result.and(result_of(joined));
     }
     result
+}
+
+fn result_of(joined: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
+    joined
+        .map_err(|error| Error::Panicked(error.to_string()))
+        .flatten()
+}
+
+/// A panic of `work` as an error: its messages are still there to be settled.
+async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(result) => result,
+        Err(panic) => Err(Error::Panicked(last_words(panic.as_ref()))),
+    }
+}
+
+fn last_words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("it does not say why")
+        .to_owned()
 }
 
 /// Writes one batch to its end and settles its messages.
@@ -221,10 +319,14 @@ async fn write(context: Arc<Context>, batch: Vec<Work>) -> Result<(), Error> {
                 messages = batch.len(),
                 "a batch failed and is taken apart"
             );
+            let mut result = Ok(());
             for work in batch {
-                Box::pin(write(context.clone(), vec![work])).await?;
+                match result {
+                    Ok(()) => result = Box::pin(write(context.clone(), vec![work])).await,
+                    Err(_) => give_back(vec![work], &result).await,
+                }
             }
-            Ok(())
+            result
         }
     }
 }
@@ -241,7 +343,7 @@ async fn attempt(context: &Context, batch: &[Work]) -> Result<Troubles, Error> {
     let mut patience = Patience::new(&context.shutdown);
     let mut away = None;
     loop {
-        let error = match index(&context.pool, &context.writer, &changes).await {
+        let error = match caught(index(&context.pool, &context.writer, &changes)).await {
             Ok(troubles) => {
                 if let Some(part) = away {
                     context.health.set(part, Ok(()));
@@ -301,4 +403,30 @@ async fn conclude(delivery: Delivery, outcome: &Result<(), Error>) -> Result<(),
         tracing::warn!(%queue, message = id, ?settled, reason, error = error.in_full(), "a message failed");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_that_is_tried_again_a_few_times() {
+        for panicking in [true, false] {
+            let result = caught(async move {
+                assert!(!panicking, "no {}", "luck");
+                Ok(7)
+            });
+            match result.await {
+                Ok(seven) => assert!(!panicking && seven == 7),
+                Err(error) => {
+                    assert!(
+                        panicking && error.to_string().ends_with(": no luck"),
+                        "{error}"
+                    );
+                    assert!(matches!(error.disposition(), Disposition::Retry { .. }));
+                    assert!(!error.may_pass());
+                }
+            }
+        }
+    }
 }

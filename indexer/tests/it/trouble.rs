@@ -1,8 +1,10 @@
 //! Messages that fail, and stores that are away: nothing else is hurt, and nothing is lost.
 
+use elasticsearch::http::Method;
+use serde_json::json;
 use tusou_contract::{ImageId, Queue};
-use tusou_platform::broker::Outgoing;
-use tusou_testkit::wait_until;
+use tusou_platform::broker::{Broker, Outgoing};
+use tusou_testkit::{World, wait_until};
 
 use crate::support::{
     Indexer, LONG, changed, encoded, publish, raw, rev, seen_picture, wait_indexed, wait_queues,
@@ -221,5 +223,61 @@ async fn a_paused_indexer_leaves_messages_where_they_are_and_goes_on_when_it_may
         .expect("the database answers");
     wait_indexed(&world, 1).await;
     indexer.ready().await.stop().await;
+    world.end().await;
+}
+
+/// Has the index take documents or not; all else of it answers either way.
+async fn block_writes(world: &World, blocked: bool) {
+    let path = format!("/{}/_settings", world.name());
+    let settings = json!({"index.blocks.write": blocked});
+    let elastic = world.elastic();
+    elastic
+        .request(Method::Put, &path, Some(&settings))
+        .await
+        .expect("the index is there");
+}
+
+async fn wait_embedded_ready(broker: &Broker, messages: u32) {
+    let what = format!("{messages} messages wait");
+    wait_until(LONG, &what, async || {
+        let ready = broker.ready(Queue::ImagesEmbedded.name()).await;
+        ready.expect("the broker answers") == messages
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn starts_while_an_index_takes_no_documents_bring_no_message_into_quarantine() {
+    const MESSAGES: u32 = 6;
+    let mut world = world("blocked").await;
+    world.config.amqp.max_deliveries = 3;
+    // With batches of one image, most messages in hand would be in no batch.
+    world.config.indexer.bulk_documents = 1;
+    Indexer::start(&world).ready().await.stop().await;
+    block_writes(&world, true).await;
+    let mut messages = Vec::new();
+    for number in 0..MESSAGES {
+        let id = seen_picture(&world, &format!("picture {number}")).await;
+        messages.push(Outgoing::of(&encoded(&world, id, [0.6, 0.8, 0.0, 0.0])));
+    }
+    publish(&world, &messages).await;
+    let broker = world.broker().await;
+    wait_embedded_ready(&broker, MESSAGES).await;
+    // More starts than any message may have deliveries.
+    for _ in 0..7 {
+        let indexer = Indexer::start(&world).ready().await;
+        // Only one is in hand.
+        wait_embedded_ready(&broker, MESSAGES - 1).await;
+        indexer.stop().await;
+        wait_embedded_ready(&broker, MESSAGES).await;
+    }
+    let indexer = Indexer::start(&world).ready().await;
+    wait_embedded_ready(&broker, MESSAGES - 1).await;
+    block_writes(&world, false).await;
+    wait_indexed(&world, MESSAGES.into()).await;
+    wait_queues(&world, &[]).await;
+    assert_eq!(world.documents().await.len(), 6);
+    broker.close().await;
+    indexer.stop().await;
     world.end().await;
 }
