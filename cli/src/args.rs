@@ -129,6 +129,9 @@ pub(crate) struct Migrate {
     /// Takes the schema back to this version; 0 empties the database
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) back_to: Option<i64>,
+    /// Says from which version to which it would go and what that empties, and does nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[cfg(test)]

@@ -33,7 +33,9 @@ pub enum Error {
         cause: sqlx::Error,
     },
     /// Postgres says nothing for too long.
-    #[error("Postgres does not answer within {seconds} s; check that it runs and what `database.url` says")]
+    #[error(
+        "Postgres does not answer within {seconds} s; check that it runs and what `database.url` says"
+    )]
     Slow {
         /// How long it was waited for.
         seconds: u64,
@@ -53,6 +55,24 @@ pub enum Error {
         /// `blobs.url`
         url: String,
     },
+    /// Rows without their blob.
+    #[error(
+        "{count} originals or thumbnails are not there: repeat this command with --repair, which has them fetched or \
+         made again"
+    )]
+    BlobsMissing {
+        /// How many.
+        count: u64,
+    },
+    /// Rows without their blob, and nothing to make it from.
+    #[error(
+        "{count} originals or thumbnails are not there, and neither an address nor an original to make them from: \
+         import their folders again, or bring the blobs back from a back-up"
+    )]
+    BlobsLost {
+        /// How many.
+        count: u64,
+    },
     /// The outbox is full, and nothing leaves it.
     #[error(
         "the outbox holds {waiting} messages, and none has left it for a minute: see that a crawler \
@@ -63,9 +83,19 @@ pub enum Error {
         waiting: u64,
     },
     /// Postgres and an index are at odds.
-    #[error("{count} images or indexes differ: repeat this command with --repair, or see what holds the services up")]
+    #[error(
+        "{count} images or indexes differ: repeat this command with --repair, or see what holds the services up"
+    )]
     Differences {
         /// How many differ.
+        count: u64,
+    },
+    /// A repair left something as it was.
+    #[error(
+        "{count} images, documents or indexes were not repaired: what is printed above says which, and what helps"
+    )]
+    Unrepaired {
+        /// How many.
         count: u64,
     },
     /// RabbitMQ cannot be used.
@@ -73,8 +103,8 @@ pub enum Error {
     Broker(#[from] BrokerError),
     /// A work queue does not take what is to be tried again.
     #[error(
-        "{retried} dead letters were retried, the others are where they were; let the consumers take \
-         some, then repeat this command"
+        "{retried} dead letters were retried, the others are where they were; {}, then repeat this command",
+        remedy(cause)
     )]
     NotRetried {
         /// How many were.
@@ -181,11 +211,22 @@ pub enum Error {
     Output(#[from] std::io::Error),
 }
 
+fn remedy(cause: &Unpublished) -> &'static str {
+    match cause {
+        Unpublished::Full(_) => "let the consumers take some",
+        Unpublished::Unroutable(_) => "start a service that uses the queue, which declares it",
+    }
+}
+
 impl Error {
     /// 2 for a configuration or an argument that cannot be used, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::NoIndex { .. } | Self::Seed(_) | Self::Argument(_) | Self::SearchUrl { .. } => 2,
+            Self::Config(_)
+            | Self::NoIndex { .. }
+            | Self::Seed(_)
+            | Self::Argument(_)
+            | Self::SearchUrl { .. } => 2,
             _ => 1,
         }
     }

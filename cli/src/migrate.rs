@@ -7,9 +7,23 @@ use tusou_platform::{Config, database};
 use crate::args::Migrate;
 use crate::error::Error;
 
+/// What a schema below this version no longer has.
+const EMPTIED: [(i64, &str); 2] = [
+    (
+        2,
+        "pauses, which originals were dropped, and the settings of indexes; indexes that are being built are let go",
+    ),
+    (1, "every table: the whole crawl with its embeddings"),
+];
+
 /// Brings the schema forward, or back where that is asked for.
 pub(crate) async fn run(config: &Config, args: &Migrate, out: &mut dyn Write) -> Result<(), Error> {
     let pool = database::connect_unchecked(&config.database).await?;
+    if args.dry_run {
+        let found = database::version(&pool).await?;
+        write!(out, "{}", would(found, args.back_to))?;
+        return Ok(());
+    }
     if let Some(version) = args.back_to {
         database::migrate_back(&pool, version).await?;
         writeln!(out, "the schema is back at version {version}")?;
@@ -27,4 +41,44 @@ pub(crate) async fn run(config: &Config, args: &Migrate, out: &mut dyn Write) ->
         writeln!(out, "migration {version} applied")?;
     }
     Ok(())
+}
+
+fn would(found: i64, back_to: Option<i64>) -> String {
+    let target = match back_to {
+        Some(version) => version.min(found),
+        None => database::wanted_version().max(found),
+    };
+    if target == found {
+        return format!("the schema is at version {found}, and would stay there\n");
+    }
+    let mut text = format!("the schema would go from version {found} to {target}\n");
+    for (version, what) in EMPTIED {
+        if target < version && version <= found {
+            text.push_str(&format!("  emptied: {what}\n"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_back_says_what_it_empties() {
+        assert!(would(2, Some(2)).contains("would stay"));
+        let one = would(2, Some(1));
+        assert!(
+            one.contains("from version 2 to 1") && one.contains("pauses"),
+            "{one}"
+        );
+        assert!(!one.contains("every table"), "{one}");
+        assert!(would(2, Some(0)).contains("every table"));
+        let forward = would(0, None);
+        assert!(forward.contains("from version 0 to"), "{forward}");
+        assert!(!forward.contains("emptied"), "{forward}");
+        // Each version that this build knows has its words.
+        let newest = EMPTIED.iter().map(|(version, _)| *version).max();
+        assert_eq!(newest, Some(database::wanted_version()));
+    }
 }

@@ -148,6 +148,17 @@ async fn settle(
         let named = choice.ids.is_empty() || row.is_named(&choice.ids);
         (named && row.fits(&choice.filter)).then_some(row)
     };
+    let nobody = {
+        let letters = held.queues.iter().flat_map(|queue| &queue.letters);
+        let rows: Vec<Row> = letters.filter_map(&chosen).collect();
+        let mut ids = choice.ids.iter();
+        ids.find(|id| {
+            !rows
+                .iter()
+                .any(|row| row.is_named(std::slice::from_ref(id)))
+        })
+    };
+    let unseen = held.unseen();
     let mut done = Vec::new();
     let mut refused = None;
     for queue in &mut held.queues {
@@ -169,7 +180,13 @@ async fn settle(
         writeln!(out, "{said} {}", counted(done.len()))?;
         write!(out, "{}", counts(&done))?;
     }
-    refused.map_or(Ok(()), Err)
+    write!(out, "{}", report::unseen(&unseen))?;
+    out.flush()?;
+    match (refused, nobody) {
+        (Some(refused), _) => Err(refused),
+        (None, Some(id)) => Err(Error::NoDeadLetter { id: id.clone() }),
+        (None, None) => Ok(()),
+    }
 }
 
 /// Settles the chosen ones of a queue; the others, and all after a refusal, stay held.

@@ -173,16 +173,20 @@ pub(super) fn text(report: &Report, long: bool) -> String {
             text.push_str(&format!("  and {} more: --long\n", number(more as u64)));
         }
     }
-    for (queue, count) in &report.not_looked_at {
-        let count = number(*count);
-        text.push_str(&format!(
-            "\n{queue}: {count} more are not looked at, beyond `amqp.queue_limit`\n"
-        ));
-    }
+    text.push_str(&unseen(&report.not_looked_at));
     for problem in &report.problems {
         text.push_str(&format!("\n{problem}\n"));
     }
     text
+}
+
+/// What was not looked at, by queue.
+pub(super) fn unseen(queues: &BTreeMap<&'static str, u64>) -> String {
+    let lines = queues.iter().map(|(queue, count)| {
+        let count = number(*count);
+        format!("\n{queue}: {count} more are not looked at, beyond `amqp.queue_limit`\n")
+    });
+    lines.collect()
 }
 
 #[cfg(test)]

@@ -19,6 +19,10 @@ use report::Report;
 use sweep::Sweep;
 
 /// Collects both ways, and prints what was found and done.
+///
+/// # Errors
+/// [`Error::BlobsMissing`] where a row's blob is not there and was not repaired,
+/// [`Error::BlobsLost`] where it cannot be.
 pub(crate) async fn run(config: &Config, args: &Gc, out: &mut dyn Write) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
     let blobs = BlobStore::open(&config.blobs).map_err(Error::Blobs)?;
@@ -71,5 +75,14 @@ pub(crate) async fn run(config: &Config, args: &Gc, out: &mut dyn Write) -> Resu
     } else {
         write!(out, "{}", report::text(&report, args.repair))?;
     }
-    Ok(())
+    out.flush()?;
+    let missing = [&report.missing_originals, &report.missing_thumbnails];
+    let beyond = missing.iter().map(|missing| missing.beyond_repair).sum();
+    let count = missing.iter().map(|missing| missing.count).sum();
+    match (count, beyond) {
+        (0, _) => Ok(()),
+        _ if !args.repair || args.dry_run => Err(Error::BlobsMissing { count }),
+        (_, 0) => Ok(()),
+        (_, count) => Err(Error::BlobsLost { count }),
+    }
 }

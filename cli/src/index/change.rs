@@ -9,8 +9,8 @@ use super::context::Context;
 use super::error::IndexError;
 use crate::error::Error;
 
-/// Points the alias at the newest live index that is older than the one behind it. That one was
-/// written all the time, so no search misses anything.
+/// Points the alias at the newest live index that is older than the one behind it, where that one
+/// lacks nothing: it was written all the time, unless it was lost meanwhile.
 pub(super) async fn rollback(
     context: &Context<'_>,
     args: &args::Rollback,
@@ -27,6 +27,14 @@ pub(super) async fn rollback(
     if !tusou_projection::is_there(&context.elastic, target).await? {
         return Err(IndexError::NotThere {
             name: target.index.clone(),
+        }
+        .into());
+    }
+    let missing = tusou_projection::missing(&context.pool, target, current).await?;
+    if missing > 0 {
+        return Err(IndexError::Behind {
+            name: target.index.clone(),
+            missing,
         }
         .into());
     }
@@ -62,10 +70,20 @@ pub(super) async fn drop(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let generation = context.named(&args.name)?;
-    if context.is_searched(generation) {
+    if context.is_behind_alias(generation) {
         return Err(IndexError::Searched {
             name: generation.index.clone(),
             alias: context.alias().to_owned(),
+        }
+        .into());
+    }
+    let mut written = context
+        .generations
+        .iter()
+        .filter(|known| known.is_written());
+    if generation.is_written() && written.all(|known| known.index == generation.index) {
+        return Err(IndexError::Last {
+            name: generation.index.clone(),
         }
         .into());
     }

@@ -18,8 +18,8 @@ pub(super) struct Context<'a> {
     pub(super) elastic: Elastic,
     /// The oldest first.
     pub(super) generations: Vec<Generation>,
-    /// The index that the alias points at, where it is one alone.
-    searched: Option<String>,
+    /// The indexes that the alias points at.
+    behind: Vec<String>,
 }
 
 impl<'a> Context<'a> {
@@ -27,13 +27,13 @@ impl<'a> Context<'a> {
         let elastic = Elastic::new(&config.elasticsearch)?;
         let pool = database::connect(&config.database).await?;
         let generations = tusou_projection::all(&pool).await?;
-        let mut behind = elastic.alias(&config.elasticsearch.alias).await?;
+        let behind = elastic.alias(&config.elasticsearch.alias).await?;
         Ok(Self {
             config,
             pool,
             elastic,
             generations,
-            searched: (behind.len() == 1).then(|| behind.remove(0)),
+            behind,
         })
     }
 
@@ -50,16 +50,20 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The index that searches ask.
+    /// The index that searches ask, where it is one alone.
     pub(super) fn searched(&self) -> Option<&Generation> {
-        let searched = self.searched.as_ref()?;
         self.generations
             .iter()
-            .find(|generation| generation.index == *searched)
+            .find(|generation| self.is_searched(generation))
     }
 
     pub(super) fn is_searched(&self, generation: &Generation) -> bool {
-        self.searched.as_deref() == Some(generation.index.as_str())
+        self.behind == [generation.index.as_str()]
+    }
+
+    /// Whether the alias points at it, be it beside others.
+    pub(super) fn is_behind_alias(&self, generation: &Generation) -> bool {
+        self.behind.contains(&generation.index)
     }
 
     /// The index of that name, whatever its state.

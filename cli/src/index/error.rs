@@ -97,21 +97,44 @@ pub enum IndexError {
         /// How many images.
         missing: u64,
     },
+    /// The index before lacks what the present one holds.
+    #[error(
+        "index {name} lacks {missing} images that the searched one holds: `tusou index rebuild {name}` fills it, then \
+         repeat this command"
+    )]
+    Behind {
+        /// Which.
+        name: String,
+        /// How many images.
+        missing: u64,
+    },
+    /// Nothing else would be written.
+    #[error(
+        "index {name} is the last one that is written: begin another with `tusou index create`, move to it with \
+         `tusou index migrate`, then repeat this command"
+    )]
+    Last {
+        /// Which.
+        name: String,
+    },
     /// The index is not what Postgres says.
     #[error(
         "index {name} is not whole: {absent} images are missing in it, {behind} are out of date, {extra} should not be \
-         in it, and {lost} do not find themselves; `tusou index rebuild {name}` fills it, and \
-         `tusou reconcile --repair` takes out what should not be there"
+         in it, {foreign} documents are of no image, and {lost} do not find themselves; `tusou index rebuild {name}` \
+         fills it, `tusou reconcile --repair` takes out images that should not be there, and documents of no image are \
+         somebody else's: delete them in Elasticsearch"
     )]
     Broken {
         /// Which index.
         name: String,
         /// Not in it.
-        absent: usize,
+        absent: u64,
         /// In it in an older revision.
-        behind: usize,
+        behind: u64,
         /// In it and not expected.
-        extra: usize,
+        extra: u64,
+        /// In it, by an id that is none of an image.
+        foreign: u64,
         /// Not found by their own vectors.
         lost: usize,
     },

@@ -90,8 +90,24 @@ pub(super) async fn rebuild(
     };
     let there = tusou_projection::is_there(&context.elastic, generation).await?;
     if args.dry_run {
+        for known in &context.generations {
+            if known.is_written() && !tusou_projection::is_there(&context.elastic, known).await? {
+                writeln!(
+                    out,
+                    "index {} was lost and would be made again",
+                    known.index
+                )?;
+                if known.index != generation.index {
+                    fills(&known.index, out)?;
+                }
+            }
+        }
         if !there {
-            writeln!(out, "index {} would be made again", generation.index)?;
+            writeln!(
+                out,
+                "all that {} should hold would be sent",
+                generation.index
+            )?;
             return Ok(());
         }
         let (lacking, _) = lacking(context, generation, None).await?;
@@ -107,6 +123,9 @@ pub(super) async fn rebuild(
     .await?;
     for index in &lost {
         writeln!(out, "index {index} was lost and is made again")?;
+        if *index != generation.index {
+            fills(index, out)?;
+        }
     }
     let filler = Filler::open(context, generation).await?;
     let (sent, images) = lacking(context, generation, Some(&filler)).await?;
@@ -140,6 +159,11 @@ pub(super) async fn rebuild(
         )?;
     }
     Ok(())
+}
+
+/// Another lost index is made again with this one, and stays empty.
+fn fills(other: &str, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "  empty: `tusou index rebuild {other}` fills it")
 }
 
 fn newest_live<'a>(context: &'a Context<'_>) -> Result<&'a Generation, IndexError> {

@@ -14,6 +14,7 @@ use super::context::Context;
 use super::error::IndexError;
 use crate::error::Error;
 use crate::format::number;
+use crate::reconcile::Found;
 
 /// Images or documents looked at at once.
 const PAGE: u32 = 1_000;
@@ -27,6 +28,8 @@ const SAME: f64 = 0.999_9;
 /// made none of them right.
 const LOOKS: u32 = 15;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// Images in doubt that are held for another look; those beyond are counted as they were found.
+const HELD: usize = 100_000;
 
 /// What an index was found to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -38,11 +41,13 @@ pub(super) struct Report {
     /// Images whose documents Elasticsearch refused.
     pub(super) refused: u64,
     /// Images that it lacks.
-    absent: BTreeSet<ImageId>,
+    absent: Found,
     /// Images that it holds in an older revision.
-    behind: BTreeSet<ImageId>,
+    behind: Found,
     /// Images that it should not hold.
-    extra: BTreeSet<ImageId>,
+    extra: Found,
+    /// Documents that are of no image.
+    foreign: u64,
     /// Images that were asked for by their own vectors.
     asked: usize,
     /// Those of them that did not find themselves.
@@ -51,20 +56,21 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn is_whole(&self) -> bool {
-        self.absent.is_empty() && self.only_misses()
+        self.absent.count == 0 && self.only_misses()
     }
 
     /// Whether nothing is wrong but images that it lacks.
     pub(super) fn only_misses(&self) -> bool {
-        self.behind.is_empty() && self.extra.is_empty() && self.lost.is_empty()
+        self.behind.count == 0 && self.extra.count == 0 && self.foreign == 0 && self.lost.is_empty()
     }
 
     pub(super) fn error(&self, generation: &Generation) -> IndexError {
         IndexError::Broken {
             name: generation.index.clone(),
-            absent: self.absent.len(),
-            behind: self.behind.len(),
-            extra: self.extra.len(),
+            absent: self.absent.count,
+            behind: self.behind.count,
+            extra: self.extra.count,
+            foreign: self.foreign,
             lost: self.lost.len(),
         }
     }
@@ -89,13 +95,14 @@ pub(super) async fn run(
     } else {
         writeln!(
             out,
-            "index {}: {} images whole, {} refused, {} missing, {} out of date, {} too many; {} of {} found themselves",
+            "index {}: {} images whole, {} refused, {} missing, {} out of date, {} too many, {} of no image; {} of {} found themselves",
             generation.index,
             number(report.whole),
             number(report.refused),
-            number(report.absent.len() as u64),
-            number(report.behind.len() as u64),
-            number(report.extra.len() as u64),
+            number(report.absent.count),
+            number(report.behind.count),
+            number(report.extra.count),
+            number(report.foreign),
             report.asked - report.lost.len(),
             report.asked,
         )?;
@@ -126,7 +133,13 @@ pub(super) async fn verify(
                 .await?;
         report.whole += page.whole.len() as u64;
         report.refused += page.refused.len() as u64;
-        doubtful.extend(page.wrong().map(|id| (*id, Doubt::default())));
+        if doubtful.len() < HELD {
+            doubtful.extend(page.wrong().map(|id| (*id, Doubt::default())));
+        } else {
+            report.absent.add(&page.absent);
+            report.behind.add(&page.behind);
+            report.extra.add(&page.extra);
+        }
         // Ids are digests: the first ones are as good a sample as any.
         let room = SAMPLE.saturating_sub(sample.len());
         sample.extend(page.whole.iter().copied().take(room));
@@ -136,9 +149,24 @@ pub(super) async fn verify(
         }
     }
     elastic.refresh(&generation.index).await?;
+    let mut after: Option<String> = None;
     loop {
-        let page = tusou_projection::compare_index(pool, elastic, generation, after.as_ref(), PAGE)
-            .await?;
+        let (page, next) =
+            tusou_projection::compare_index(pool, elastic, generation, after.as_deref(), PAGE)
+                .await?;
+        report.foreign += page.foreign;
+        after = next;
+        if doubtful.len() >= HELD {
+            // Those that have a row were counted on the way over the rows.
+            let known = tusou_projection::look(pool, generation, &page.extra).await?;
+            let known: BTreeSet<ImageId> = known.iter().map(|image| image.image_id).collect();
+            let unseen = |id: &&ImageId| !known.contains(id) && !doubtful.contains_key(id);
+            report.extra.add(page.extra.iter().filter(unseen));
+            if after.is_none() {
+                break;
+            }
+            continue;
+        }
         for id in page.wrong() {
             // Counted above, unless it was in doubt there too.
             let counted = Doubt {
@@ -147,7 +175,6 @@ pub(super) async fn verify(
             };
             doubtful.entry(*id).or_insert(counted);
         }
-        after = page.next;
         if after.is_none() {
             break;
         }
@@ -173,10 +200,15 @@ async fn look_again(
     mut doubtful: BTreeMap<ImageId, Doubt>,
     report: &mut Report,
 ) -> Result<(), Error> {
+    let counted = (
+        report.absent.clone(),
+        report.behind.clone(),
+        report.extra.clone(),
+    );
     let mut idle = 0;
     while !doubtful.is_empty() {
         let before = doubtful.len();
-        (report.absent, report.behind, report.extra) = Default::default();
+        (report.absent, report.behind, report.extra) = counted.clone();
         let ids: Vec<ImageId> = doubtful.keys().copied().collect();
         for ids in ids.chunks(PAGE as usize) {
             let walked = tusou_projection::look(&context.pool, generation, ids).await?;
@@ -197,9 +229,9 @@ async fn look_again(
                         report.whole += u64::from(version.is_some() && !doubt.counted);
                         doubtful.remove(id);
                     }
-                    Judged::Absent => drop(report.absent.insert(*id)),
-                    Judged::Behind => drop(report.behind.insert(*id)),
-                    Judged::Extra => drop(report.extra.insert(*id)),
+                    Judged::Absent => report.absent.add([id]),
+                    Judged::Behind => report.behind.add([id]),
+                    Judged::Extra => report.extra.add([id]),
                 }
             }
         }

@@ -7,6 +7,7 @@ use tusou_contract::{ImageId, Queue};
 use tusou_platform::elastic::Elastic;
 use tusou_projection::{Compared, Generation};
 
+use super::encode::Encoder;
 use super::report::{Index, Report};
 use super::suspects::Suspects;
 use crate::args;
@@ -23,6 +24,7 @@ pub(super) struct Work<'a> {
     pub(super) elastic: &'a Elastic,
     pub(super) args: &'a args::Reconcile,
     pub(super) room: Room<'a>,
+    pub(super) encoder: Encoder<'a>,
 }
 
 impl Work<'_> {
@@ -96,22 +98,23 @@ impl Work<'_> {
         report: &mut Report,
     ) -> Result<(), Error> {
         let mut suspects = Suspects::new(self.args.second_look);
-        let mut after = None;
+        let mut after: Option<String> = None;
         loop {
-            let page = tusou_projection::compare_index(
+            let (page, next) = tusou_projection::compare_index(
                 self.pool,
                 self.elastic,
                 generation,
-                after.as_ref(),
+                after.as_deref(),
                 BATCH,
             )
             .await?;
             index.documents += page.seen;
+            index.foreign += page.foreign;
             // Those that have a row were counted on the way over the rows.
             let known = tusou_projection::look(self.pool, generation, &page.extra).await?;
             let known: BTreeSet<ImageId> = known.iter().map(|image| image.image_id).collect();
             suspects.add(page.extra.iter().copied().filter(|id| !known.contains(id)));
-            after = page.next;
+            after = next;
             if after.is_none() || suspects.is_full() {
                 self.look_again(generation, suspects.take().await, index, report)
                     .await?;
@@ -158,30 +161,31 @@ impl Work<'_> {
             index.lacking.add(&rest.lacking);
             index.false_claims += rest.claimed.len() as u64;
             if self.args.repair {
-                report.owed += self.repair(generation, &rest).await?;
+                self.repair(generation, &rest, report).await?;
             }
         }
         Ok(())
     }
 
-    /// Owes what brings the images right; how many messages.
-    async fn repair(&self, generation: &Generation, rest: &Compared) -> Result<u64, Error> {
+    /// Owes what brings the images right.
+    async fn repair(
+        &self,
+        generation: &Generation,
+        rest: &Compared,
+        report: &mut Report,
+    ) -> Result<(), Error> {
         let changed: BTreeSet<ImageId> = rest.wrong().copied().collect();
         let lacking: BTreeSet<ImageId> = rest.lacking.iter().copied().collect();
-        if !self.writes() {
-            return Ok((changed.len() + lacking.len()) as u64);
+        if self.writes() {
+            self.room.wait().await?;
+            // First the claims: whoever asks how far it is must not be told that it is done.
+            tusou_projection::forget(self.pool, generation, &rest.claimed).await?;
+            report.owed += repair::owe_changed(self.pool, Queue::ImagesReindex, &changed).await?;
+        } else {
+            report.owed += changed.len() as u64;
         }
-        self.room.wait().await?;
-        // First the claims: whoever asks how far it is must not be told that it is done.
-        tusou_projection::forget(self.pool, generation, &rest.claimed).await?;
-        let owed = repair::owe_changed(self.pool, Queue::ImagesReindex, &changed).await?
-            + repair::owe_fetched(self.pool, Queue::ImagesReencode, &lacking).await?;
-        // An original that is no longer kept is fetched first, and its encoding is then owed.
-        let due = tusou_ingest::refetch(self.pool, &rest.lacking)
+        self.encoder
+            .encode(Queue::ImagesReencode, &lacking, report)
             .await
-            .map_err(Error::query(
-                "make addresses of dropped originals due again",
-            ))?;
-        Ok(owed + due)
     }
 }

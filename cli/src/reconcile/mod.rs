@@ -1,5 +1,6 @@
 //! `tusou reconcile`: Postgres against every written index, both ways.
 
+mod encode;
 mod index;
 mod report;
 mod suspects;
@@ -17,8 +18,10 @@ use tusou_projection::Generation;
 use crate::args::Reconcile;
 use crate::error::Error;
 use crate::outbox::Room;
-use crate::rows::{repair, walk};
+use crate::rows::walk;
+use encode::Encoder;
 use index::Work;
+pub(crate) use report::Found;
 use report::{Outbox, Report};
 use suspects::Suspects;
 
@@ -28,8 +31,8 @@ const BATCH: usize = 1_000;
 /// Counts, repairs where that is asked for, and prints both.
 ///
 /// # Errors
-/// [`Error::Differences`] where something differs that no message under way can account for, and
-/// that was not repaired.
+/// [`Error::Differences`] where something differs that no message under way can account for;
+/// [`Error::Unrepaired`] where a repair left something as it was.
 pub(crate) async fn run(
     config: &Config,
     args: &Reconcile,
@@ -37,14 +40,16 @@ pub(crate) async fn run(
 ) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
     let elastic = Elastic::new(&config.elasticsearch).map_err(Error::Elastic)?;
+    let room = Room {
+        pool: &pool,
+        limit: config.crawler.outbox_limit,
+    };
     let work = Work {
         pool: &pool,
         elastic: &elastic,
         args,
-        room: Room {
-            pool: &pool,
-            limit: config.crawler.outbox_limit,
-        },
+        room,
+        encoder: Encoder::new(config, room, args.repair && !args.dry_run),
     };
     let mut report = Report {
         dry_run: args.dry_run,
@@ -76,10 +81,11 @@ pub(crate) async fn run(
         write!(out, "{}", report::text(&report, args.repair))?;
     }
     out.flush()?;
-    match report.lost() {
-        0 => Ok(()),
-        _ if work.writes() && report.indexes.iter().all(|index| !index.lost) => Ok(()),
-        count => Err(Error::Differences { count }),
+    match (report.lost(), report.unrepaired()) {
+        (_, 0) if work.writes() => Ok(()),
+        (_, count) if work.writes() => Err(Error::Unrepaired { count }),
+        (0, _) => Ok(()),
+        (count, _) => Err(Error::Differences { count }),
     }
 }
 
@@ -146,12 +152,10 @@ impl Work<'_> {
                 report.differences += (still.len() - owed.len()) as u64;
                 let rest: BTreeSet<ImageId> = still.difference(&owed).copied().collect();
                 report.unencoded.add(&rest);
-                if self.writes() && !rest.is_empty() {
-                    self.room.wait().await?;
-                    report.owed +=
-                        repair::owe_fetched(self.pool, Queue::ImagesFetched, &rest).await?;
-                } else if self.args.repair {
-                    report.owed += rest.len() as u64;
+                if self.args.repair {
+                    self.encoder
+                        .encode(Queue::ImagesFetched, &rest, report)
+                        .await?;
                 }
             }
             if after.is_none() {

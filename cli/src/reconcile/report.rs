@@ -36,6 +36,13 @@ pub(crate) struct Report {
     pub(crate) differences: u64,
     /// Messages that were owed for a repair, or would be.
     pub(crate) owed: u64,
+    /// Images that a repair does not have encoded again: messages wait that may be about them.
+    pub(crate) held_back: u64,
+    /// The queues that those wait in.
+    pub(crate) held_back_by: Vec<String>,
+    /// Images that nothing can encode: the original is no longer kept, and no address leads to it.
+    /// Looked for by a repair.
+    pub(crate) beyond_repair: Found,
 }
 
 /// An index beside Postgres.
@@ -58,6 +65,8 @@ pub(crate) struct Index {
     pub(crate) stale: Found,
     /// Documents that should not be there.
     pub(crate) extra: Found,
+    /// Documents that are of no image.
+    pub(crate) foreign: u64,
     /// Images without an embedding of one of its models.
     pub(crate) lacking: Found,
     /// Of the missing and stale, those that were recorded as held.
@@ -96,8 +105,20 @@ impl Report {
     /// Differences that no message under way can account for.
     pub(crate) fn lost(&self) -> u64 {
         let queued: u64 = self.queued.values().sum();
-        let indexes = self.indexes.iter().filter(|index| index.lost).count() as u64;
-        self.differences.saturating_sub(queued) + indexes
+        self.differences.saturating_sub(queued) + self.past_messages()
+    }
+
+    /// What a repair leaves as it is.
+    pub(crate) fn unrepaired(&self) -> u64 {
+        self.held_back + self.beyond_repair.count + self.past_messages()
+    }
+
+    /// Lost indexes, and documents of no image: no message brings those right.
+    fn past_messages(&self) -> u64 {
+        let indexes = self.indexes.iter();
+        indexes
+            .map(|index| u64::from(index.lost) + index.foreign)
+            .sum()
     }
 }
 
@@ -170,6 +191,12 @@ fn of_index(index: &Index) -> String {
     found(&mut text, "missing", &index.missing);
     found(&mut text, "stale", &index.stale);
     found(&mut text, "that should not be there", &index.extra);
+    if index.foreign > 0 {
+        let foreign = number(index.foreign);
+        text.push_str(&format!(
+            "  {foreign} documents of no image: somebody else put them there; delete them in Elasticsearch\n"
+        ));
+    }
     found(
         &mut text,
         "without an embedding of one of its models",
@@ -227,6 +254,19 @@ fn conclusion(report: &Report, repair: bool) -> String {
             number(report.differences)
         ));
     }
+    if report.held_back > 0 {
+        text.push_str(&format!(
+            "{} are not owed to the encoder again: messages wait in {}, and may be about them. Repeat this \
+             when those are empty; `tusou status` says what holds them up.\n",
+            number(report.held_back),
+            report.held_back_by.join(", ")
+        ));
+    }
+    found(
+        &mut text,
+        "beyond repair: their original is no longer kept, and no address leads to it; import it again",
+        &report.beyond_repair,
+    );
     text
 }
 
@@ -250,6 +290,28 @@ mod tests {
             ..Index::default()
         });
         assert_eq!(report.lost(), 1);
+    }
+
+    #[test]
+    fn a_repair_tells_what_it_leaves_as_it_is() {
+        let mut report = Report {
+            differences: 4,
+            owed: 4,
+            ..Report::default()
+        };
+        assert_eq!(report.unrepaired(), 0);
+        report.held_back = 2;
+        report.held_back_by = vec!["images.fetched".into()];
+        report.beyond_repair.add(&[ImageId::of(b"x")]);
+        report.indexes.push(Index {
+            foreign: 3,
+            ..Index::default()
+        });
+        assert_eq!(report.unrepaired(), 6);
+        let text = text(&report, true);
+        assert!(text.contains("messages wait in images.fetched,"), "{text}");
+        assert!(text.contains("1 beyond repair"), "{text}");
+        assert!(text.contains("3 documents of no image"), "{text}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What repairs write: messages owed, and addresses that are due again. All of it may be repeated.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sqlx::PgPool;
 use tusou_contract::{BlobKey, ImageChanged, ImageFetched, ImageFormat, ImageId, Queue};
@@ -77,12 +77,8 @@ pub(crate) async fn fetch_again(
     .fetch_all(&mut *tx)
     .await
     .map_err(&failed)?;
-    // One address an image is enough: the bytes are the same.
-    let mut first: BTreeMap<Vec<u8>, (i64, i64)> = BTreeMap::new();
-    for (url, host, image) in urls {
-        first.entry(image).or_insert((url, host));
-    }
-    let due: Vec<i64> = first.values().map(|(url, _)| *url).collect();
+    // All of an image's, since any of them may answer something else by now.
+    let due: Vec<i64> = urls.iter().map(|(url, _, _)| *url).collect();
     sqlx::query(
         "UPDATE image_urls SET state = 'due', due_at = clock_timestamp(), attempts = 0, reason = NULL
          WHERE image_url_id = ANY($1) AND state <> 'due'",
@@ -91,11 +87,31 @@ pub(crate) async fn fetch_again(
     .execute(&mut *tx)
     .await
     .map_err(&failed)?;
-    let hosts: BTreeSet<i64> = first.values().map(|(_, host)| *host).collect();
+    let hosts: BTreeSet<i64> = urls.iter().map(|(_, host, _)| *host).collect();
     wake_hosts(&mut tx, &hosts).await.map_err(&failed)?;
     tx.commit().await.map_err(&failed)?;
-    Ok(first
-        .keys()
+    let images = urls.iter().map(|(_, _, image)| image);
+    Ok(images
+        .filter_map(|id| ImageId::from_digest(id).ok())
+        .collect())
+}
+
+/// Those of the images whose original is no longer kept, and to which no address leads: nothing can
+/// encode them.
+pub(crate) async fn beyond(
+    pool: &PgPool,
+    ids: &BTreeSet<ImageId>,
+) -> Result<BTreeSet<ImageId>, Error> {
+    let beyond: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT image_id FROM images WHERE image_id = ANY($1) AND original_dropped_at IS NOT NULL
+         AND NOT EXISTS (SELECT FROM image_urls WHERE image_urls.image_id = images.image_id)",
+    )
+    .bind(digests(ids))
+    .fetch_all(pool)
+    .await
+    .map_err(Error::query("look for images that nothing can encode"))?;
+    let beyond = beyond.iter();
+    Ok(beyond
         .filter_map(|id| ImageId::from_digest(id).ok())
         .collect())
 }

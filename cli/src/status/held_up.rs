@@ -38,7 +38,6 @@ pub(super) fn held_up(status: &Status, bounds: Bounds) -> Vec<String> {
                     .collect();
                 held.push(format!("the {} waits: {}", service.name, parts.join("; ")));
             }
-            ServiceState::Silent if service.name == "search" => {}
             ServiceState::Silent => held.push(format!(
                 "the {} does not answer at {}: it does not run, or runs elsewhere",
                 service.name, service.address
@@ -142,6 +141,7 @@ mod tests {
         crawl is paused (the disk is being changed): `tusou resume crawl` lets it go on
         the encoder does not answer at 127.0.0.1:9181: it does not run, or runs elsewhere
         the indexer waits: elasticsearch: no answer
+        the search does not answer at 127.0.0.1:9181: it does not run, or runs elsewhere
         images.fetched is full with 10,000 messages: the stage before waits until the encoder takes them
         the outbox is at its bound with 50,001 messages: fetching waits until the queues take more
         1 message in images.changed.retry wait to be tried again: newer_message

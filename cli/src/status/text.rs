@@ -19,11 +19,7 @@ pub(super) fn status(status: &Status) -> String {
             .collect();
         section(&mut text, "Held up", &lines);
     }
-    if status
-        .problems
-        .iter()
-        .any(|problem| problem.contains("Postgres"))
-    {
+    if status.postgres_away {
         text.push_str("\n  What Postgres holds is not counted here; nothing of it is gone.\n");
         section(&mut text, "Queues", &queues(status));
         return text;

@@ -105,6 +105,10 @@ async fn the_schema_goes_back_and_forward() {
         "{}",
         text(&already.stdout)
     );
+    let dry = tusou(&world, &["migrate", "--back-to", "0", "--dry-run"]).await;
+    assert_eq!(dry.status.code(), Some(0), "{}", text(&dry.stderr));
+    assert!(text(&dry.stdout).contains("to 0"), "{}", text(&dry.stdout));
+    assert_eq!(tusou(&world, &["status"]).await.status.code(), Some(0));
     let back = tusou(&world, &["migrate", "--back-to", "0"]).await;
     assert_eq!(back.status.code(), Some(0), "{}", text(&back.stderr));
     let status = tusou(&world, &["status"]).await;

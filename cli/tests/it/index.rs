@@ -2,7 +2,8 @@
 
 use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tusou_platform::elastic::{BulkItem, BulkOutcome};
 use tusou_testkit::{Service, World, tusou};
 
 fn said(output: &Output) -> String {
@@ -75,6 +76,8 @@ async fn every_refusal_names_its_remedy() {
     );
     assert_eq!(both[1]["searched"], true);
     assert!(both[1]["verified_at"].is_string());
+    a_foreign_document_is_named(&world, &both[1]).await;
+    an_index_that_lacks_images_is_not_gone_back_to(&world, &name).await;
     let dropped = tusou(&world, &["index", "drop", &name]).await;
     assert!(dropped.status.success(), "{}", said(&dropped));
     // Safe to repeat.
@@ -84,4 +87,58 @@ async fn every_refusal_names_its_remedy() {
     assert!(said(&retired).contains("was dropped"), "{}", said(&retired));
     drop(indexer);
     world.end().await;
+}
+
+/// It neither ends a walk over the index nor passes for a document of ours.
+async fn a_foreign_document_is_named(world: &World, index: &Value) {
+    let index = index["index"].as_str().expect("it has a name");
+    let elastic = world.elastic();
+    let document = |version, source: Option<Value>| BulkItem {
+        index: index.to_owned(),
+        id: "nobody's".to_owned(),
+        version,
+        source: source.map(|source| source.to_string().into_bytes()),
+    };
+    let put = [document(1, Some(json!({"image_id": "0"})))];
+    let written = elastic.bulk(&put).await.expect("Elasticsearch answers");
+    assert_eq!(written, [BulkOutcome::Written]);
+    let found = tusou(world, &["index", "verify", index]).await;
+    assert_eq!(found.status.code(), Some(1));
+    assert!(
+        said(&found).contains("1 documents are of no image"),
+        "{}",
+        said(&found)
+    );
+    let arguments = ["reconcile", "--repair", "--json", "--second-look", "1s"];
+    let found = tusou(world, &arguments).await;
+    assert_eq!(found.status.code(), Some(1), "{}", said(&found));
+    let report: Value = serde_json::from_slice(&found.stdout).expect("it prints JSON");
+    let foreign = report["indexes"].as_array().expect("a list").iter();
+    let foreign: u64 = foreign.filter_map(|index| index["foreign"].as_u64()).sum();
+    assert_eq!(foreign, 1, "{report:#}");
+    let gone = elastic.bulk(&[document(2, None)]).await;
+    assert_eq!(gone.expect("Elasticsearch answers"), [BulkOutcome::Written]);
+    let whole = tusou(world, &["index", "verify", index]).await;
+    assert!(whole.status.success(), "{}", said(&whole));
+}
+
+async fn an_index_that_lacks_images_is_not_gone_back_to(world: &World, earlier: &str) {
+    let dry = ["index", "rollback", "--dry-run"];
+    let would = tusou(world, &dry).await;
+    assert!(would.status.success(), "{}", said(&would));
+    let only_the_present_one_holds_it = "
+        INSERT INTO images (image_id, format, width, height, bytes, blob_key)
+        VALUES (sha256('x'), 'png', 1, 1, 5, 'originals/x.png');
+        INSERT INTO indexed (generation_id, image_id, rev)
+        SELECT max(generation_id), sha256('x'), 1 FROM generations;";
+    let done = sqlx::raw_sql(only_the_present_one_holds_it)
+        .execute(world.pool())
+        .await;
+    done.expect("the rows fit the schema");
+    for arguments in [&dry[..], &dry[..2]] {
+        let refused = tusou(world, arguments).await;
+        assert_eq!(refused.status.code(), Some(1));
+        let remedy = format!("tusou index rebuild {earlier}");
+        assert!(said(&refused).contains(&remedy), "{}", said(&refused));
+    }
 }

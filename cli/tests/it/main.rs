@@ -2,8 +2,8 @@
 
 mod commands;
 mod control;
+mod dead;
 mod gc;
 mod index;
 mod reconcile;
-mod dead;
 mod status;

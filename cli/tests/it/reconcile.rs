@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tusou_contract::ImageId;
+use tusou_contract::{BlobKey, ImageFetched, ImageFormat, ImageId, Queue};
+use tusou_platform::broker::Outgoing;
 use tusou_platform::elastic::{BulkItem, BulkOutcome};
 use tusou_testkit::{Chain, Gallery, World, pictures, tusou, wait_until};
 
@@ -140,6 +141,75 @@ async fn every_difference_is_found_and_repaired() {
     chain.done().await;
     gallery.check(&chain.shown().await);
     chain.end().await;
+}
+
+#[tokio::test]
+async fn what_waits_to_be_encoded_is_not_owed_again_and_what_cannot_be_is_named() {
+    let world = World::new("reconcile_waits").await;
+    let image_id = ImageId::of(b"waits");
+    execute(
+        &world,
+        "INSERT INTO images (image_id, format, width, height, bytes, blob_key)
+         VALUES ($1, 'png', 1, 1, 5, 'originals/waits.png')",
+        &image_id,
+    )
+    .await;
+    let broker = world.broker().await;
+    let waits = Outgoing::of(&ImageFetched {
+        image_id,
+        blob_key: BlobKey::original(&image_id, ImageFormat::Png),
+        format: ImageFormat::Png,
+    });
+    let sent = broker.publish(&[waits]).await.expect("the broker answers");
+    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+    wait_until(Duration::from_secs(60), "the message", async || {
+        let ready = broker.ready(Queue::ImagesFetched.name()).await;
+        ready.expect("the queue is there") == 1
+    })
+    .await;
+    let (code, report) = reconcile(&world, &["--repair"]).await;
+    assert_eq!(
+        (code, &report["held_back"], &report["owed"]),
+        (Some(1), &json!(1), &json!(0)),
+        "{report:#}"
+    );
+
+    let mut images = broker
+        .subscribe(Queue::ImagesFetched, 1)
+        .await
+        .expect("subscribed");
+    let delivery = images.next().await.expect("the broker answers");
+    delivery.ack().await.expect("acknowledged");
+    // The management API's figures are a few seconds old.
+    wait_until(
+        Duration::from_secs(60),
+        "the queue to be empty",
+        async || {
+            let (code, report) = reconcile(&world, &["--repair"]).await;
+            code == Some(0) && report["owed"] == 1
+        },
+    )
+    .await;
+    execute(
+        &world,
+        "DELETE FROM outbox WHERE image_id = $1 AND queue = 'images.fetched'",
+        &image_id,
+    )
+    .await;
+
+    execute(
+        &world,
+        "UPDATE images SET original_dropped_at = now() WHERE image_id = $1",
+        &image_id,
+    )
+    .await;
+    let (code, report) = reconcile(&world, &["--repair"]).await;
+    assert_eq!(
+        (code, &report["beyond_repair"]["first"]),
+        (Some(1), &json!([image_id])),
+        "{report:#}"
+    );
+    world.end().await;
 }
 
 #[tokio::test]

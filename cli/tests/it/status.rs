@@ -66,7 +66,7 @@ async fn a_status_counts_every_row_once() {
         assert!(rate > 0.0, "{rates:?}");
     }
     assert_eq!(status.services.len(), 4);
-    assert_eq!(status.held_up.len(), 3, "{:?}", status.held_up);
+    assert_eq!(status.held_up.len(), 4, "{:?}", status.held_up);
     insta::assert_json_snapshot!(Status {
         rates: Default::default(),
         time_left_seconds: None,

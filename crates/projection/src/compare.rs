@@ -14,7 +14,7 @@ use crate::rows::walk::{Walked, look, walk};
 /// again a few seconds later before it is called a fault.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Compared {
-    /// Where the next page begins; `None` after the last.
+    /// Where the next page of [`compare_registry`] begins; `None` after the last.
     pub next: Option<ImageId>,
     /// Images, or documents, looked at.
     pub seen: u64,
@@ -28,6 +28,8 @@ pub struct Compared {
     pub behind: Vec<ImageId>,
     /// The index holds them and should not.
     pub extra: Vec<ImageId>,
+    /// Documents whose id is none of an image: somebody else put them there.
+    pub foreign: u64,
     /// Recorded as held at their present revision, though they are absent or behind.
     pub claimed: Vec<ImageId>,
     /// Encoded, and yet without an embedding of one of the index's models.
@@ -95,8 +97,8 @@ pub async fn compare_images(
     Ok(compared)
 }
 
-/// The next `limit` documents of the index after `after`, beside Postgres. Asks for what was
-/// searchable at the index's last refresh.
+/// The next `limit` documents of the index after `after`, beside Postgres, and where the next page
+/// begins; `None` after the last. Asks for what was searchable at the index's last refresh.
 ///
 /// # Errors
 /// Whatever is away.
@@ -104,22 +106,24 @@ pub async fn compare_index(
     pool: &PgPool,
     elastic: &Elastic,
     generation: &Generation,
-    after: Option<&ImageId>,
+    after: Option<&str>,
     limit: u32,
-) -> Result<Compared, Error> {
-    let after = after.map(ImageId::to_string);
-    let page = elastic
-        .page(&generation.index, after.as_deref(), limit as usize)
+) -> Result<(Compared, Option<String>), Error> {
+    let (page, next) = elastic
+        .page(&generation.index, after, limit as usize)
         .await?;
     let mut compared = Compared::default();
     let mut documents: BTreeMap<ImageId, i64> = BTreeMap::new();
     for (id, version) in &page {
         match id.parse::<ImageId>() {
             Ok(id) => drop(documents.insert(id, *version)),
-            Err(_) => tracing::warn!(index = generation.index, id, "a document of no image"),
+            Err(_) => {
+                compared.foreign += 1;
+                tracing::warn!(index = generation.index, id, "a document of no image");
+            }
         }
     }
-    compared.next = documents.keys().next_back().copied();
+    compared.seen += compared.foreign;
     let ids: Vec<ImageId> = documents.keys().copied().collect();
     for image in look(pool, generation, &ids).await? {
         let version = documents.remove(&image.image_id);
@@ -128,7 +132,7 @@ pub async fn compare_index(
     // What is left has no row at all.
     compared.seen += documents.len() as u64;
     compared.extra.extend(documents.into_keys());
-    Ok(compared)
+    Ok((compared, next))
 }
 
 impl Compared {
