@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
-use tusou_testkit::{Chain, Gallery, World, tusou};
+use tusou_testkit::{Chain, Gallery, World, tusou, wait_until};
 
 const PAGES: u32 = 40;
 /// Every answer of the site takes this long, so that the back-up falls into the crawl.
 const DELAY: Duration = Duration::from_millis(40);
+/// Bounds a test that failed.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs `deploy/backup` or `deploy/restore` on a world's stores.
 async fn deploy(program: &str, world: &World, arguments: &[&Path]) -> Output {
@@ -78,7 +80,12 @@ async fn a_back_up_of_a_running_crawl_is_restored_and_goes_on() {
     assert!(looked_at >= Some(10), "{report:#}");
 
     let chain = Chain::start(world).await;
-    chain.tusou(&["reconcile", "--repair"]).await;
+    // While the crawl goes on, what waits for the encoder cannot be told from what is lost.
+    wait_until(LIMIT, "all to be brought right", async || {
+        let output = tusou(&chain.world, &["reconcile", "--repair"]).await;
+        output.status.success()
+    })
+    .await;
     chain.done().await;
     gallery.check(&chain.shown().await);
     // What the back-up had is not fetched again.

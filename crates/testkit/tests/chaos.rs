@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tusou_testkit::chaos::plan::Fault;
 use tusou_testkit::chaos::{self, Options};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,4 +20,15 @@ async fn a_short_run_loses_nothing() {
     let report = report.expect("the stores of the local stack are up");
     assert!(report.verdict.is_clean(), "{report}");
     assert!(report.verdict.pictures > 100, "{report}");
+    // What is put into the queues may meet a broker that is away.
+    let sure = Fault::all()
+        .into_iter()
+        .filter(|fault| !matches!(fault, Fault::Queues(_) | Fault::FullDisk));
+    for fault in sure {
+        let injected = report
+            .faults
+            .get(&fault.kind())
+            .map_or(0, |count| count.injected);
+        assert!(injected > 0, "{}: {report}", fault.kind());
+    }
 }

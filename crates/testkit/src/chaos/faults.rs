@@ -1,11 +1,13 @@
 //! Does the faults to a chain.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex as AsyncMutex;
+use tusou_ingest::{Address, Again, recrawl};
 
 use super::disk::Disk;
 use super::mail::{Garbage, Post, inject};
@@ -26,6 +28,8 @@ const DISK_MIB: u32 = 64;
 const MAIL_LIMIT: Duration = Duration::from_secs(10);
 /// One attempt of a command under faults.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+/// Orders to read again are given up after so many failures in a row of seconds.
+const RECRAWL_TRIES: u32 = 60;
 /// Attempts of a URL: more than the site ever spoils in a row.
 const URL_ATTEMPTS: u32 = 30;
 
@@ -40,20 +44,10 @@ pub(super) struct Stage {
     disk: Option<Disk>,
     /// Stores are stopped one at a time.
     stack: AsyncMutex<()>,
-    reread: Reread,
+    /// Addresses that changed and are still to be ordered again.
+    owed: Mutex<BTreeSet<String>>,
     counts: Mutex<BTreeMap<String, Count>>,
     world: World,
-}
-
-/// How everything is made to be read again.
-#[derive(Debug)]
-struct Reread {
-    /// By `tusou recrawl --all`; else by larger bounds, which reads pages only.
-    whole: bool,
-    /// The depth that the seeds have now.
-    depth: AsyncMutex<u32>,
-    /// Whether the site changed since the last one that was ordered.
-    owed: Mutex<bool>,
 }
 
 impl Stage {
@@ -74,9 +68,6 @@ impl Stage {
         ]);
         let site = Site::start(options.hosts, options.pages, options.seed).await?;
         let services = Services::start(&world, &Part::ALL).await?;
-        let help = services
-            .tusou(COMMAND_LIMIT, &["recrawl", "--help"])
-            .await?;
         let stage = Self {
             services,
             site,
@@ -85,30 +76,24 @@ impl Stage {
             garbage: AsyncMutex::default(),
             disk,
             stack: AsyncMutex::default(),
-            reread: Reread {
-                whole: help.status.success(),
-                depth: AsyncMutex::new(16),
-                owed: Mutex::new(false),
-            },
+            owed: Mutex::default(),
             counts: Mutex::default(),
             world,
         };
-        stage.deepen(16).await?;
+        let seeds = stage.site.seeds();
+        let mut arguments = vec!["seed"];
+        arguments.extend(seeds.iter().map(String::as_str));
+        stage.command(&arguments).await?;
         Ok(stage)
     }
 
     /// Changes the site.
     pub(super) fn change(&self, change: Mutation, seed: u64) {
-        let possible = self.reread.whole || matches!(change, Mutation::Grow | Mutation::EditPages);
-        if possible {
-            let count = self.site.change(change, seed);
-            say(&format!(
-                "          {}: {count}",
-                Fault::Change(change).kind()
-            ));
-            *self.owed() = true;
-        }
-        self.count(Fault::Change(change), possible);
+        let changed = self.site.change(change, seed);
+        let kind = Fault::Change(change).kind();
+        say(&format!("          {kind}: {} addresses", changed.len()));
+        self.owed().extend(changed);
+        self.count(Fault::Change(change), true);
     }
 
     /// Does a fault, for as long as it lasts.
@@ -199,34 +184,35 @@ impl Stage {
         Ok(())
     }
 
-    /// Orders everything to be read again, until it is ordered.
+    /// Orders what has changed to be read again, until it is ordered. An address that the crawl has
+    /// not found yet will be read as it is now.
     async fn recrawl(&self) -> anyhow::Result<()> {
-        let mut depth = self.reread.depth.lock().await;
-        let mut tries = 0;
+        let mut failures = 0;
         loop {
-            let owed = std::mem::take(&mut *self.owed());
-            tries += 1;
-            let ordered = if self.reread.whole {
-                self.command(&["recrawl", "--all"]).await
-            } else {
-                *depth += 1;
-                self.deepen(*depth).await
+            let next = self.owed().pop_first();
+            let Some(url) = next else { return Ok(()) };
+            let again = Again::Url(Address::parse(&url)?);
+            let Err(error) = self.order(again).await else {
+                continue;
             };
-            let Err(error) = ordered else { return Ok(()) };
-            *self.owed() |= owed;
-            if tries == 20 {
+            self.owed().insert(url);
+            failures += 1;
+            if failures == RECRAWL_TRIES {
                 return Err(error);
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
-    async fn deepen(&self, depth: u32) -> anyhow::Result<()> {
-        let (depth, seeds) = (depth.to_string(), self.site.seeds());
-        let mut arguments: Vec<&str> = vec!["seed"];
-        arguments.extend(seeds.iter().map(String::as_str));
-        arguments.extend(["--depth", &depth]);
-        self.command(&arguments).await
+    async fn order(&self, again: Again) -> anyhow::Result<()> {
+        // Its future cannot move between threads.
+        let (pool, runtime) = (self.world.pool().clone(), Handle::current());
+        let ordering = tokio::task::spawn_blocking(move || {
+            let ordering = recrawl(&pool, &again, false);
+            runtime.block_on(async { tokio::time::timeout(COMMAND_LIMIT, ordering).await })
+        });
+        ordering.await?.context("Postgres does not answer")??;
+        Ok(())
     }
 
     async fn command(&self, arguments: &[&str]) -> anyhow::Result<()> {
@@ -255,16 +241,14 @@ impl Stage {
                 service.start_again();
             }
         }
-        if *self.owed() {
-            self.recrawl().await?;
-        }
-        Ok(())
+        self.recrawl().await
     }
 
     /// Compares everything with the truth.
     pub(super) async fn judge(&self) -> anyhow::Result<Verdict> {
         let garbage = self.garbage.lock().await;
-        judge::judge(&self.world, &self.site, &self.post, &garbage).await
+        let search = self.services.of(Part::Search).await.url("");
+        judge::judge(&self.world, &self.site, &self.post, &garbage, Some(&search)).await
     }
 
     /// How often each fault came.
@@ -282,11 +266,7 @@ impl Stage {
 
     /// What else happened.
     pub(super) fn notes(&self) -> Vec<String> {
-        let mut notes = self.services.notes();
-        if !self.reread.whole {
-            notes.push("`tusou recrawl` is not there: pages were read again, pictures not".into());
-        }
-        notes
+        self.services.notes()
     }
 
     /// The last lines of each service's log.
@@ -321,10 +301,7 @@ impl Stage {
         }
     }
 
-    fn owed(&self) -> std::sync::MutexGuard<'_, bool> {
-        self.reread
-            .owed
-            .lock()
-            .expect("no holder of this lock panics")
+    fn owed(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.owed.lock().expect("no holder of this lock panics")
     }
 }

@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sqlx::PgPool;
 use tusou_contract::{BlobKey, Document, ImageId};
 
+use super::expected::Expected;
 use super::mail::{Garbage, Post};
 use super::report::Verdict;
 use super::site::Site;
-use super::truth::Expected;
 use crate::World;
 
 /// Captions that a document carries at most; above it any of them are right.
 const MAX_CAPTIONS: usize = tusou_contract::document::MAX_CAPTIONS;
 const MAX_BLOB: u64 = 64 << 20;
+/// The longest wait for one answer of the search service.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 type Sighting = (ImageId, String, String);
 
@@ -24,6 +26,7 @@ struct Found {
     images: BTreeMap<ImageId, String>,
     vectors: HashMap<ImageId, Vec<f32>>,
     failures: BTreeMap<ImageId, Option<String>>,
+    thumbnails: Vec<String>,
     pages: BTreeMap<String, (String, String)>,
     files: BTreeMap<String, (String, String)>,
     outbox: Vec<(String, ImageId)>,
@@ -35,6 +38,7 @@ pub(super) async fn judge(
     site: &Site,
     post: &Post,
     garbage: &Garbage,
+    search: Option<&str>,
 ) -> anyhow::Result<Verdict> {
     let expected = site.expected();
     let found = Found::read(world.pool()).await?;
@@ -49,6 +53,9 @@ pub(super) async fn judge(
     undecodable(&expected, &found, site, &mut verdict);
     urls(&expected, &found, &mut verdict);
     blobs(world, &found, &mut verdict).await?;
+    if let Some(search) = search {
+        searchable(search, &expected, &mut verdict).await?;
+    }
     queues(post, garbage, site, &found, &mut verdict).await?;
     Ok(verdict)
 }
@@ -78,6 +85,11 @@ impl Found {
             sqlx::query_as("SELECT image_id, failure FROM encodings")
                 .fetch_all(pool)
                 .await?;
+        let thumbnails: Vec<String> = sqlx::query_scalar(
+            "SELECT thumbnail_key FROM encodings WHERE thumbnail_key IS NOT NULL",
+        )
+        .fetch_all(pool)
+        .await?;
         let outbox: Vec<(String, Vec<u8>)> = sqlx::query_as("SELECT queue, image_id FROM outbox")
             .fetch_all(pool)
             .await?;
@@ -98,6 +110,7 @@ impl Found {
                 .into_iter()
                 .map(|(bytes, why)| Ok((id(bytes)?, why)))
                 .collect::<anyhow::Result<_>>()?,
+            thumbnails,
             pages: url_states(pool, "pages").await?,
             files: url_states(pool, "image_urls").await?,
             outbox: outbox
@@ -298,6 +311,31 @@ async fn blobs(world: &World, found: &Found, verdict: &mut Verdict) -> anyhow::R
             Some(_) => {}
         }
     }
+    for key in &found.thumbnails {
+        if !blobs.exists(&BlobKey::try_from(key.clone())?).await? {
+            verdict.lost(format!("thumbnail {key}"));
+        }
+    }
+    Ok(())
+}
+
+/// What must be found is found by whoever asks the search service for it.
+async fn searchable(
+    search: &str,
+    expected: &Expected,
+    verdict: &mut Verdict,
+) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(PATIENCE)
+        .build()?;
+    for id in expected.documents.keys() {
+        let answer = client.get(format!("{search}/v1/images/{id}")).send().await;
+        let status = answer.map(|answer| answer.status());
+        if !status.as_ref().is_ok_and(reqwest::StatusCode::is_success) {
+            verdict.lost(format!("search does not know {id}: {status:?}"));
+        }
+    }
     Ok(())
 }
 
@@ -311,9 +349,11 @@ async fn queues(
     for (queue, id) in &found.outbox {
         verdict.unexplained(format!("the outbox holds a message for {queue} about {id}"));
     }
+    let mut parked = BTreeSet::new();
     for queue in post.queues().await? {
         let dead = queue.ends_with(".dead");
         for letter in post.dead(&queue).await? {
+            parked.insert(letter.id.clone());
             if !dead {
                 verdict.unexplained(format!("{queue} holds `{}` ({})", letter.id, letter.reason));
             } else if !is_explained(&queue, &letter.id, garbage, site) {
@@ -325,6 +365,9 @@ async fn queues(
                 verdict.dead_letters += 1;
             }
         }
+    }
+    for id in garbage.refusable.iter().filter(|id| !parked.contains(*id)) {
+        verdict.unexplained(format!("`{id}`, which nobody can read, is no dead letter"));
     }
     Ok(())
 }

@@ -18,6 +18,8 @@ use url::Url;
 use super::plan::Mail;
 use super::rng::Rng;
 
+/// What the message ids of garbage begin with.
+const GARBAGE: &str = "garbage-";
 /// Messages that a dead queue is asked for at once.
 const LOOK: u64 = 10_000;
 
@@ -149,6 +151,8 @@ pub(super) struct Garbage {
     count: u64,
     /// Message ids, and ids of pictures that nobody knows.
     pub(super) ids: HashSet<String>,
+    /// Message ids that the broker has, of what can only become a dead letter.
+    pub(super) refusable: HashSet<String>,
 }
 
 /// Puts messages of a kind into the queues; how many.
@@ -180,8 +184,20 @@ pub(super) async fn inject(
     };
     for (queue, id, body) in &letters {
         post.publish(queue, id, body).await?;
+        if id.starts_with(GARBAGE) && is_refusable(queue, body) {
+            garbage.lock().await.refusable.insert(id.clone());
+        }
     }
     Ok(letters.len())
+}
+
+/// To the indexer, whatever names an image says that it has changed, though nobody knows it.
+fn is_refusable(queue: &str, body: &[u8]) -> bool {
+    let changes = ["images.changed", "images.reindex"];
+    let indexed = changes
+        .iter()
+        .any(|name| queue == *name || queue == format!("{name}.retry"));
+    !indexed || ImageChanged::from_body(body).is_err()
 }
 
 type Letter = (String, String, Vec<u8>);
@@ -196,7 +212,7 @@ impl Garbage {
         let mut letters = Vec::new();
         for queue in queues.iter().filter(|queue| queue.starts_with("images.")) {
             self.count += 1;
-            let id = format!("garbage-{}", self.count);
+            let id = format!("{GARBAGE}{}", self.count);
             let unknown = ImageId::of(&rng.bytes(32));
             let body = match rng.below(4) {
                 0 => rng.bytes(60),

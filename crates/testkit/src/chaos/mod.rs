@@ -2,6 +2,7 @@
 //! then compares what became of every page and picture with what had to become of it.
 
 mod disk;
+mod expected;
 mod faults;
 mod judge;
 mod mail;

@@ -14,6 +14,8 @@ pub enum Part {
     Encoder,
     /// `tusou-indexer`
     Indexer,
+    /// `tusou-search`
+    Search,
 }
 
 /// A store of the chain.
@@ -106,7 +108,8 @@ pub enum Fault {
     Queues(Mail),
     /// The site changes.
     Change(Mutation),
-    /// Everything is to be read again.
+    /// What has changed is to be read again, and nothing else: what is read again is written again,
+    /// and would hide that it was lost.
     Recrawl,
 }
 
@@ -141,7 +144,10 @@ const RECRAWL_EVERY: Duration = Duration::from_secs(24);
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Crawler, Self::Encoder, Self::Indexer];
+    pub const ALL: [Self; 4] = [Self::Crawler, Self::Encoder, Self::Indexer, Self::Search];
+
+    /// Those that a crawl needs.
+    pub const CRAWL: [Self; 3] = [Self::Crawler, Self::Encoder, Self::Indexer];
 
     /// Its binary.
     pub fn binary(self) -> &'static str {
@@ -149,6 +155,7 @@ impl Part {
             Self::Crawler => "tusou-crawler",
             Self::Encoder => "tusou-encoder",
             Self::Indexer => "tusou-indexer",
+            Self::Search => "tusou-search",
         }
     }
 }
@@ -247,7 +254,7 @@ impl Fault {
 
 impl Plan {
     /// The schedule of a seed. Every fault comes once, in random order, then any; the site changes
-    /// throughout, for the last time at about three quarters, and is read again after that.
+    /// throughout, and what has changed is read again.
     pub fn new(seed: u64, ends: Duration) -> Self {
         let mut rng = Rng::new(seed);
         let mut events = changes(&mut rng, ends);
@@ -300,7 +307,7 @@ fn changes(rng: &mut Rng, ends: Duration) -> Vec<Event> {
         Mutation::DropPictures,
     ];
     let rounds = (ends.as_secs() / RECRAWL_EVERY.as_secs()).max(3);
-    let last = ends.mul_f64(0.78);
+    let last = ends.mul_f64(0.95);
     let mut events = Vec::new();
     for round in 0..rounds {
         let begins = last.mul_f64((round as f64 + 0.35) / rounds as f64);

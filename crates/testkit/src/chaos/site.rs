@@ -1,6 +1,6 @@
 //! The site's servers: HTTP/1.1 by hand, so that a connection can be reset or cut in mid-answer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,9 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 use tusou_contract::ImageId;
 
+use super::expected::Expected;
 use super::plan::{Answer, Mutation};
 use super::rng::Rng;
-use super::truth::{Content, Expected, Truth};
+use super::truth::{Content, Truth};
 
 /// How long an answer takes at the least, so that a crawl lasts.
 const LATENCY: Duration = Duration::from_millis(15);
@@ -83,8 +84,8 @@ impl Site {
         self.truth().seeds()
     }
 
-    /// Changes it; how many pages or pictures are others now.
-    pub(super) fn change(&self, change: Mutation, seed: u64) -> usize {
+    /// Changes it; the addresses that are to be read again.
+    pub(super) fn change(&self, change: Mutation, seed: u64) -> BTreeSet<String> {
         self.truth().change(change, &mut Rng::new(seed))
     }
 

@@ -156,7 +156,7 @@ pub async fn soak(
         _ => None,
     };
     let site = Site::start(hosts, scenario.pages(), seed).await?;
-    let parts: Vec<Part> = Part::ALL
+    let parts: Vec<Part> = Part::CRAWL
         .into_iter()
         .filter(|part| scenario != Scenario::Encoder || *part != Part::Encoder)
         .collect();
@@ -182,7 +182,7 @@ pub async fn soak(
     };
     let limit = Duration::from_secs(900) + lasts;
     let rest = at_rest(&services, scenario.name(), limit).await;
-    let mut verdict = judge::judge(&world, &site, &post, &Garbage::default()).await?;
+    let mut verdict = judge::judge(&world, &site, &post, &Garbage::default(), None).await?;
     if let Err(status) = rest {
         verdict
             .unexplained

@@ -1,10 +1,11 @@
 //! The site's pages and pictures as they are now, and what must become of each.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tusou_contract::ImageId;
 
+use super::expected::Expected;
 use super::plan::Mutation;
 use super::rng::Rng;
 use crate::pictures::{self, ImageFormat};
@@ -90,32 +91,6 @@ pub(super) struct Truth {
 enum Route {
     Page(usize),
     File(usize),
-}
-
-/// What must be found at the end.
-#[derive(Debug, Default)]
-pub(super) struct Expected {
-    /// Live sightings: (image, page, image URL) with the words.
-    pub(super) sightings: BTreeMap<(ImageId, String, String), String>,
-    /// What is to be searchable, with its words and hosts.
-    pub(super) documents: BTreeMap<ImageId, Expectation>,
-    /// What is stored and cannot be decoded.
-    pub(super) undecodable: BTreeSet<ImageId>,
-    /// Pages that bring nothing, with their reasons.
-    pub(super) pages: BTreeMap<String, String>,
-    /// Every page that the site ever had, but for those.
-    pub(super) live_pages: BTreeSet<String>,
-    /// Image URLs that bring nothing, with their reasons.
-    pub(super) files: BTreeMap<String, String>,
-    /// Image URLs that a live page shows.
-    pub(super) shown: BTreeSet<String>,
-}
-
-/// A document's words and hosts.
-#[derive(Debug, Default)]
-pub(super) struct Expectation {
-    pub(super) sightings: u32,
-    pub(super) captions: BTreeSet<String>,
 }
 
 impl Truth {
@@ -227,14 +202,26 @@ impl Truth {
         format!("{}{}", self.origins[file.host], file.path)
     }
 
-    /// Changes the site; how many pages or pictures are others now.
-    pub(super) fn change(&mut self, change: Mutation, rng: &mut Rng) -> usize {
+    /// Changes the site; the addresses that answer otherwise now, or lead to something new.
+    pub(super) fn change(&mut self, change: Mutation, rng: &mut Rng) -> BTreeSet<String> {
         let count = 2 + rng.index(5);
+        let before = self.pages.len();
+        let mut changed = self.strike(change, count, rng);
+        for page in before..self.pages.len() {
+            let host = self.pages[page].host;
+            let own = self.pages[..page].iter().filter(|page| page.host == host);
+            let list = own.count() / LISTED;
+            changed.insert(format!("{}/list/{list}", self.origins[host]));
+            changed.insert(format!("{}/", self.origins[host]));
+        }
+        changed
+    }
+
+    fn strike(&mut self, change: Mutation, count: usize, rng: &mut Rng) -> BTreeSet<String> {
         match change {
             Mutation::Grow => {
-                let pages = 6 + rng.index(14);
-                self.grow(pages, rng);
-                pages
+                self.grow(6 + rng.index(14), rng);
+                BTreeSet::new()
             }
             Mutation::EditPages => {
                 let chosen = self.live_pages(count, rng);
@@ -242,7 +229,7 @@ impl Truth {
                     let shown = self.some_pictures(*page, rng);
                     self.pages[*page].shown = shown;
                 }
-                chosen.len()
+                self.page_urls(&chosen)
             }
             Mutation::DropPages => {
                 let chosen = self.live_pages(count, rng);
@@ -250,7 +237,7 @@ impl Truth {
                     let status = *rng.pick(&[404, 410]);
                     self.pages[*page].state = PageState::Gone(status);
                 }
-                chosen.len()
+                self.page_urls(&chosen)
             }
             Mutation::MovePages => {
                 let chosen = self.live_pages(count, rng);
@@ -259,7 +246,7 @@ impl Truth {
                     let target = self.page(old.host, old.shown);
                     self.pages[*page].state = PageState::Moved(target);
                 }
-                chosen.len()
+                self.page_urls(&chosen)
             }
             Mutation::SwapPictures | Mutation::DropPictures => {
                 let chosen: BTreeSet<usize> = (0..count)
@@ -273,9 +260,13 @@ impl Truth {
                         FileState::Gone(*rng.pick(&[404, 410]))
                     };
                 }
-                chosen.len()
+                chosen.iter().map(|file| self.file_url(*file)).collect()
             }
         }
+    }
+
+    fn page_urls(&self, pages: &BTreeSet<usize>) -> BTreeSet<String> {
+        pages.iter().map(|page| self.page_url(*page)).collect()
     }
 
     fn live_pages(&self, count: usize, rng: &mut Rng) -> BTreeSet<usize> {
@@ -448,7 +439,7 @@ mod tests {
             Mutation::SwapPictures,
             Mutation::DropPictures,
         ] {
-            assert!(truth.change(change, &mut rng) > 0, "{change:?}");
+            assert!(!truth.change(change, &mut rng).is_empty(), "{change:?}");
         }
         truth
     }
