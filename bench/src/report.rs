@@ -1,25 +1,25 @@
 //! Figures as a table and as JSON.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::Context as _;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 /// One figure beside its floor.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Figure {
     /// `stage.what`.
     pub(crate) name: String,
     pub(crate) ours: f64,
     /// The floor's or the peer's, measured in the same run; null for a figure that stands alone.
     pub(crate) theirs: Option<f64>,
-    pub(crate) unit: &'static str,
+    pub(crate) unit: Cow<'static, str>,
     pub(crate) ratio: Option<f64>,
     /// The ratio (or, where it stands alone, the value) to reach.
     pub(crate) goal: f64,
     /// `higher` or `lower`.
-    pub(crate) better: &'static str,
+    pub(crate) better: Cow<'static, str>,
 }
 
 impl Figure {
@@ -30,10 +30,10 @@ impl Figure {
             name,
             ours,
             theirs,
-            unit,
+            unit: unit.into(),
             ratio,
             goal,
-            better: "higher",
+            better: "higher".into(),
         }
     }
 
@@ -44,10 +44,10 @@ impl Figure {
             name,
             ours,
             theirs: None,
-            unit,
+            unit: unit.into(),
             ratio: None,
             goal,
-            better: "lower",
+            better: "lower".into(),
         }
     }
 }
@@ -75,17 +75,15 @@ pub(crate) fn print(figures: &[Figure]) {
 /// Writes the figures, and keeps those of benchmarks that were not run this time.
 pub(crate) fn write(figures: &[Figure]) -> anyhow::Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results.json");
-    let measured = |kept: &Value| figures.iter().any(|figure| kept["name"] == figure.name);
-    let mut all: Vec<Value> = match std::fs::read(&path) {
+    let measured = |kept: &Figure| figures.iter().any(|figure| kept.name == figure.name);
+    let mut all: Vec<Figure> = match std::fs::read(&path) {
         Ok(text) => serde_json::from_slice(&text)
             .with_context(|| format!("{} is not what a run wrote", path.display()))?,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(cause) => return Err(cause).with_context(|| format!("cannot read {}", path.display())),
     };
     all.retain(|kept| !measured(kept));
-    for figure in figures {
-        all.push(serde_json::to_value(figure)?);
-    }
+    all.extend_from_slice(figures);
     let text = serde_json::to_string_pretty(&all)?;
     std::fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
 }
