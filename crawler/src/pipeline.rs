@@ -200,7 +200,7 @@ async fn crawl(fetcher: &Fetcher, health: &Health, shutdown: &Shutdown) -> Resul
             }
             Err(cause) if CrawlError::is_transient(&cause) => {
                 let wait = backoff.next_wait();
-                health.set("database", Err(cause.to_string()));
+                health.set("database", Err(chain(&cause)));
                 tracing::warn!(
                     cause = &cause as &dyn std::error::Error,
                     wait_ms = wait.as_millis() as u64,

@@ -11,6 +11,7 @@ use tusou_platform::backoff::Backoff;
 use tusou_platform::broker::{Broker, Outgoing, Publisher};
 use tusou_platform::config::Amqp;
 use tusou_platform::ops::Health;
+use tusou_platform::telemetry::chain;
 
 use crate::error::CrawlError;
 use crate::frontier::{Bounded as _, outbox};
@@ -44,7 +45,12 @@ pub(crate) async fn run(pool: PgPool, amqp: Amqp, health: Health, shutdown: Shut
         let ended = session(&pool, &amqp, &health, &shutdown, &mut backoff).await;
         if let Err(cause) = ended {
             let wait = backoff.next_wait();
-            health.set("broker", Err(cause.to_string()));
+            // Only what is at fault: the crawl itself says when Postgres is well again.
+            let part = match cause {
+                CrawlError::Broker(_) => "broker",
+                _ => "database",
+            };
+            health.set(part, Err(chain(&cause)));
             tracing::warn!(
                 cause = &cause as &dyn std::error::Error,
                 wait_ms = wait.as_millis() as u64,
