@@ -152,12 +152,12 @@ async fn each_bad_answer_is_counted_with_its_reason() {
                 .iter()
                 .filter(|dead| dead["reason"] == "foreign_message")
                 .count();
-            foreign == 3
+            foreign == Queue::ALL.len()
                 && dead
                     .iter()
                     .filter_map(|dead| dead["count"].as_u64())
                     .sum::<u64>()
-                    == 4
+                    == Queue::ALL.len() as u64 + 1
         },
     )
     .await;
