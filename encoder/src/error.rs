@@ -6,6 +6,7 @@ use tusou_contract::{BlobKey, Disposition, MessageError, Verdict};
 use tusou_model::{DecodeError, ModelError, Stopped};
 use tusou_platform::blobs::BlobError;
 use tusou_platform::broker::{BrokerError, Quarantined};
+use tusou_platform::telemetry::chain;
 
 /// The encoder cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -131,9 +132,5 @@ const MAX_DETAIL: usize = 1_000;
 
 /// An error with its causes in one line.
 pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    let words = causes.fold(error.to_string(), |words, cause| {
-        format!("{words}: {cause}")
-    });
-    words.chars().take(MAX_DETAIL).collect()
+    chain(error).chars().take(MAX_DETAIL).collect()
 }

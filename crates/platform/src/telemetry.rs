@@ -111,7 +111,7 @@ fn install_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::Bu
 
 /// An error and its causes in one line, `a: b: c`; a cause that the line already ends with is not
 /// said twice.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -15,6 +15,7 @@ use super::publisher::{Letter, Posted};
 use super::{BrokerError, Publisher, header};
 use crate::backoff::Backoff;
 use crate::config::Amqp;
+use crate::telemetry::chain;
 
 /// The longest that a message waits for room in a full retry or dead queue, before it is given
 /// back. A given-back message is delivered again at once, so this is also the pace of trying.
@@ -314,12 +315,5 @@ pub(super) fn integer(value: &AMQPValue) -> Option<i64> {
 
 /// The error with its causes, cut to [`MAX_DETAIL`] characters.
 fn in_words(error: &dyn Verdict) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words.chars().take(MAX_DETAIL).collect()
+    chain(error).chars().take(MAX_DETAIL).collect()
 }
