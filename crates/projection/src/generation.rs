@@ -40,17 +40,7 @@ pub async fn open(pool: &PgPool, elastic: &Elastic, wanted: &Wanted) -> Result<(
         });
     }
     if !written.iter().any(|index| index.state == State::Live) {
-        let Wanted {
-            alias,
-            models,
-            options,
-        } = wanted;
-        let made = registry
-            .register(alias, models, options, State::Live)
-            .await?;
-        tracing::info!(index = made.index, "a new index begins");
-        make(elastic, &made, options).await?;
-        written.push(made);
+        written.push(begin(&mut registry, elastic, wanted, State::Live).await?);
     }
     let lost = mend_written(&mut registry, elastic, &written, &wanted.options).await?;
     aim(elastic, &wanted.alias, &written, &lost).await?;
@@ -86,15 +76,7 @@ pub async fn create(
     wanted: &Wanted,
 ) -> Result<Generation, Error> {
     let mut registry = Registry::lock(pool).await?;
-    let Wanted {
-        alias,
-        models,
-        options,
-    } = wanted;
-    let made = registry
-        .register(alias, models, options, State::Building)
-        .await?;
-    make(elastic, &made, options).await?;
+    let made = begin(&mut registry, elastic, wanted, State::Building).await?;
     registry.commit().await?;
     Ok(made)
 }
@@ -144,6 +126,24 @@ pub async fn drop_index(
 fn is_fed(generation: &Generation, wanted: &Wanted) -> bool {
     let made = |digest: &str| wanted.models.iter().any(|model| model.digest == digest);
     generation.mapping_version == MAPPING_VERSION && generation.digests().into_iter().all(made)
+}
+
+/// Registers a new index and makes it.
+async fn begin(
+    registry: &mut Registry,
+    elastic: &Elastic,
+    wanted: &Wanted,
+    state: State,
+) -> Result<Generation, Error> {
+    let Wanted {
+        alias,
+        models,
+        options,
+    } = wanted;
+    let made = registry.register(alias, models, options, state).await?;
+    tracing::info!(index = made.index, "a new index begins");
+    make(elastic, &made, options).await?;
+    Ok(made)
 }
 
 async fn make(
