@@ -87,16 +87,20 @@ async fn run(
         What::Encoder => ("the encoder", encoder(config, way, dry_run).await?),
         What::Host { host } => return hosts(config, host, way, dry_run, out).await,
     };
-    let said = match (way, changed, dry_run) {
+    writeln!(out, "{name} {}", said(way, changed, dry_run))?;
+    Ok(())
+}
+
+/// What became of something that was to be paused or to go on.
+fn said(way: Way<'_>, changed: bool, dry_run: bool) -> &'static str {
+    match (way, changed, dry_run) {
         (Way::Pause(_), true, false) => "is paused",
         (Way::Pause(_), true, true) => "would be paused",
         (Way::Pause(_), false, _) => "is paused already",
         (Way::Resume, true, false) => "goes on",
         (Way::Resume, true, true) => "would go on",
         (Way::Resume, false, _) => "was not paused",
-    };
-    writeln!(out, "{name} {said}")?;
-    Ok(())
+    }
 }
 
 /// Whether that changes anything.
@@ -157,17 +161,11 @@ async fn hosts(
         }
         .map_err(failed)?;
     }
-    let (done, already) = match (resumes, dry_run) {
-        (false, false) => ("is paused", "is paused already"),
-        (false, true) => ("would be paused", "is paused already"),
-        (true, false) => ("goes on", "was not paused"),
-        (true, true) => ("would go on", "was not paused"),
-    };
     for origin in origins {
-        writeln!(out, "{origin} {done}")?;
+        writeln!(out, "{origin} {}", said(way, true, dry_run))?;
     }
     for host in others {
-        writeln!(out, "{} {already}", host.origin)?;
+        writeln!(out, "{} {}", host.origin, said(way, false, dry_run))?;
     }
     Ok(())
 }
