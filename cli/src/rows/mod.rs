@@ -8,7 +8,10 @@ mod images;
 pub(crate) mod repair;
 pub(crate) mod walk;
 
+use std::collections::BTreeSet;
+
 use sqlx::{PgPool, Postgres, Transaction};
+use tusou_contract::ImageId;
 
 pub(crate) use images::Generation;
 
@@ -40,6 +43,11 @@ impl Snapshot {
             .map_err(Error::query(what))?;
         Ok(unsigned(counted))
     }
+}
+
+/// Ids as columns have them.
+fn digests(ids: &BTreeSet<ImageId>) -> Vec<Vec<u8>> {
+    ids.iter().map(|id| id.as_bytes().to_vec()).collect()
 }
 
 /// A count is never negative.

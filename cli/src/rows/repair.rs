@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use tusou_contract::{BlobKey, ImageChanged, ImageFetched, ImageFormat, ImageId, Queue};
 use tusou_ingest::{Owed, owe, wake_hosts};
 
+use super::digests;
 use crate::error::Error;
 
 /// Messages that wait in the outbox.
@@ -114,8 +115,4 @@ pub(crate) async fn beyond(
     Ok(beyond
         .filter_map(|id| ImageId::from_digest(id).ok())
         .collect())
-}
-
-fn digests(ids: &BTreeSet<ImageId>) -> Vec<Vec<u8>> {
-    ids.iter().map(|id| id.as_bytes().to_vec()).collect()
 }

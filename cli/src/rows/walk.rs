@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::PgPool;
 use tusou_contract::ImageId;
 
-use super::unsigned;
+use super::{digests, unsigned};
 use crate::error::Error;
 
 /// The next images without any outcome of their encoding, in the order of their ids.
@@ -79,10 +79,6 @@ pub(crate) async fn images(pool: &PgPool) -> Result<(u64, u64), Error> {
             .await
             .map_err(Error::query("count the images"))?;
     Ok((unsigned(images), unsigned(encodings)))
-}
-
-fn digests(ids: &BTreeSet<ImageId>) -> Vec<Vec<u8>> {
-    ids.iter().map(|id| id.as_bytes().to_vec()).collect()
 }
 
 fn image_ids(rows: Vec<Vec<u8>>) -> BTreeSet<ImageId> {
