@@ -1,4 +1,11 @@
-//! Numbers, durations and columns for people.
+//! Numbers, durations and columns for people, reports for programs.
+
+use serde::Serialize;
+
+/// A report as JSON, a line a value.
+pub(crate) fn json(report: &impl Serialize) -> String {
+    serde_json::to_string_pretty(report).expect("a report has plain values")
+}
 
 /// `1234567` as `1,234,567`.
 pub(crate) fn number(value: u64) -> String {

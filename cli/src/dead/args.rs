@@ -90,16 +90,10 @@ fn digits(text: &str) -> Result<String, String> {
 mod tests {
     use clap::Parser;
 
-    use super::*;
+    use crate::Args;
 
-    #[derive(Debug, Parser)]
-    struct Whole {
-        #[command(subcommand)]
-        command: Command,
-    }
-
-    fn read(args: &[&str]) -> Result<Whole, clap::Error> {
-        Whole::try_parse_from(["dead"].iter().chain(args))
+    fn read(args: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from(["tusou", "dead"].iter().chain(args))
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tusou_platform::telemetry::chain;
 use tusou_platform::{Config, database};
 
 use crate::error::Error;
+use crate::format::json;
 use crate::rows::dead as rows;
 use args::{Choice, Command, Filter, List, Show};
 use hold::{Held, HeldQueue};
@@ -52,8 +53,7 @@ async fn list(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), E
     held.give_back().await?;
     known(&args.filter, &hosts)?;
     if args.json {
-        let json = serde_json::to_string_pretty(&report).expect("a report has plain values");
-        writeln!(out, "{json}")?;
+        writeln!(out, "{}", json(&report))?;
     } else {
         write!(out, "{}", report::text(&report, args.long))?;
     }

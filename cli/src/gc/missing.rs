@@ -73,7 +73,7 @@ impl Look<'_> {
     async fn without_blob(&self, claims: Vec<Claim>) -> Result<Vec<Claim>, Error> {
         let asked = stream::iter(claims).map(|claim| async {
             let there = match BlobKey::try_from(claim.key.clone()) {
-                Ok(key) => self.blobs.exists(&key).await.map_err(Error::Blobs)?,
+                Ok(key) => self.blobs.exists(&key).await?,
                 Err(_) => false,
             };
             Ok::<_, Error>((!there).then_some(claim))

@@ -12,6 +12,7 @@ use tusou_platform::{Config, database};
 
 use crate::args::Gc;
 use crate::error::Error;
+use crate::format::json;
 use crate::outbox::Room;
 use crate::rows::blobs::{Kind, Turn, claims};
 use missing::Look;
@@ -25,7 +26,7 @@ use sweep::Sweep;
 /// [`Error::BlobsLost`] where it cannot be.
 pub(crate) async fn run(config: &Config, args: &Gc, out: &mut dyn Write) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    let blobs = BlobStore::open(&config.blobs).map_err(Error::Blobs)?;
+    let blobs = BlobStore::open(&config.blobs)?;
     let _turn = Turn::take(&pool).await?;
     let older_than = SystemTime::now()
         .checked_sub(args.grace)
@@ -70,8 +71,7 @@ pub(crate) async fn run(config: &Config, args: &Gc, out: &mut dyn Write) -> Resu
         }
     }
     if args.json {
-        let json = serde_json::to_string_pretty(&report);
-        writeln!(out, "{}", json.expect("a report has plain values"))?;
+        writeln!(out, "{}", json(&report))?;
     } else {
         write!(out, "{}", report::text(&report, args.repair))?;
     }

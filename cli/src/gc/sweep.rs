@@ -39,7 +39,7 @@ impl Sweep<'_> {
         self.bring_back(&mut swept).await?;
         let mut listing = self.blobs.list(self.kind.prefix(), None);
         let mut aside = 0;
-        while let Some(page) = listing.next().await.map_err(Error::Blobs)? {
+        while let Some(page) = listing.next().await? {
             aside += self.first_look(page, &mut swept).await?;
             if aside >= AT_ONCE {
                 self.look_again(&mut swept).await?;
@@ -57,8 +57,7 @@ impl Sweep<'_> {
                 swept.unfinished += 1;
                 swept.bytes += file.bytes;
                 if !self.dry_run {
-                    let removed = self.blobs.remove_unfinished(file).await;
-                    removed.map_err(Error::Blobs)?;
+                    self.blobs.remove_unfinished(file).await?;
                 }
             }
         }
@@ -72,12 +71,7 @@ impl Sweep<'_> {
             } else if self.dry_run {
                 swept.without_row += 1;
                 swept.bytes += blob.bytes;
-            } else if self
-                .blobs
-                .set_aside(&blob.key, self.older_than)
-                .await
-                .map_err(Error::Blobs)?
-            {
+            } else if self.blobs.set_aside(&blob.key, self.older_than).await? {
                 swept.without_row += 1;
                 aside += 1;
             } else {
@@ -94,41 +88,34 @@ impl Sweep<'_> {
             return Ok(());
         }
         let mut listing = self.blobs.list_set_aside(self.kind.prefix());
-        let mut page = listing.next().await.map_err(Error::Blobs)?;
+        let mut page = listing.next().await?;
         if page.is_some() {
             tokio::time::sleep(self.second_look).await;
         }
         while let Some(aside) = page {
             let sorted = self.sort(aside.blobs).await?;
             for blob in sorted.claimed {
-                self.blobs
-                    .bring_back(&blob.key)
-                    .await
-                    .map_err(Error::Blobs)?;
+                self.blobs.bring_back(&blob.key).await?;
                 swept.brought_back += 1;
             }
             for blob in sorted.unclaimed {
-                let removed = self.blobs.remove_set_aside(&blob.key).await;
-                removed.map_err(Error::Blobs)?;
+                self.blobs.remove_set_aside(&blob.key).await?;
                 swept.removed += 1;
                 swept.bytes += blob.bytes;
             }
-            page = listing.next().await.map_err(Error::Blobs)?;
+            page = listing.next().await?;
         }
         Ok(())
     }
 
     async fn bring_back(&self, swept: &mut Swept) -> Result<(), Error> {
         let mut listing = self.blobs.list_set_aside(self.kind.prefix());
-        while let Some(page) = listing.next().await.map_err(Error::Blobs)? {
+        while let Some(page) = listing.next().await? {
             let sorted = self.sort(page.blobs).await?;
             for blob in sorted.claimed {
                 swept.brought_back += 1;
                 if !self.dry_run {
-                    self.blobs
-                        .bring_back(&blob.key)
-                        .await
-                        .map_err(Error::Blobs)?;
+                    self.blobs.bring_back(&blob.key).await?;
                 }
             }
             // Those are removed after the second look, with the ones of this run.

@@ -100,15 +100,10 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::Args;
 
-    #[derive(Debug, Parser)]
-    struct Whole {
-        #[command(subcommand)]
-        command: Command,
-    }
-
-    fn read(args: &[&str]) -> Result<Whole, clap::Error> {
-        Whole::try_parse_from(["index"].iter().chain(args))
+    fn read(args: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from(["tusou", "index"].iter().chain(args))
     }
 
     #[test]

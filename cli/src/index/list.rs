@@ -11,7 +11,7 @@ use tusou_projection::Generation;
 use super::args;
 use super::context::Context;
 use crate::error::Error;
-use crate::format::{number, table};
+use crate::format::{json, number, table};
 
 /// An index, as a list shows it.
 #[derive(Debug, Serialize)]
@@ -45,8 +45,7 @@ pub(super) async fn run(
         listed.push(look(context, generation).await?);
     }
     if args.json {
-        let json = serde_json::to_string_pretty(&listed).expect("a list has plain values");
-        writeln!(out, "{json}")?;
+        writeln!(out, "{}", json(&listed))?;
         return Ok(());
     }
     if listed.is_empty() {

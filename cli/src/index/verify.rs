@@ -13,7 +13,7 @@ use super::args;
 use super::context::Context;
 use super::error::IndexError;
 use crate::error::Error;
-use crate::format::number;
+use crate::format::{json, number};
 use crate::reconcile::Found;
 
 /// Images or documents looked at at once.
@@ -90,8 +90,7 @@ pub(super) async fn run(
     }
     let report = verify(context, generation).await?;
     if args.json {
-        let json = serde_json::to_string_pretty(&report).expect("a report has plain values");
-        writeln!(out, "{json}")?;
+        writeln!(out, "{}", json(&report))?;
     } else {
         writeln!(
             out,

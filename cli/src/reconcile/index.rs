@@ -45,10 +45,7 @@ impl Work<'_> {
             ..Index::default()
         };
         if tusou_projection::is_there(self.elastic, generation).await? {
-            self.elastic
-                .refresh(&generation.index)
-                .await
-                .map_err(Error::Elastic)?;
+            self.elastic.refresh(&generation.index).await?;
             self.rows(generation, &mut index, report).await?;
             self.documents(generation, &mut index, report).await?;
         } else {

@@ -17,6 +17,7 @@ use tusou_projection::Generation;
 
 use crate::args::Reconcile;
 use crate::error::Error;
+use crate::format::json;
 use crate::outbox::Room;
 use crate::rows::walk;
 use encode::Encoder;
@@ -39,7 +40,7 @@ pub(crate) async fn run(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    let elastic = Elastic::new(&config.elasticsearch).map_err(Error::Elastic)?;
+    let elastic = Elastic::new(&config.elasticsearch)?;
     let room = Room {
         pool: &pool,
         limit: config.crawler.outbox_limit,
@@ -75,8 +76,7 @@ pub(crate) async fn run(
     };
     ask_queues(config, &mut report).await;
     if args.json {
-        let json = serde_json::to_string_pretty(&report);
-        writeln!(out, "{}", json.expect("a report has plain values"))?;
+        writeln!(out, "{}", json(&report))?;
     } else {
         write!(out, "{}", report::text(&report, args.repair))?;
     }
