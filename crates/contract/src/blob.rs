@@ -33,6 +33,13 @@ impl BlobKey {
         Self(format!("thumbnails/{}/{hex}.jpg", &hex[..2]))
     }
 
+    /// A mark, without bytes, that the image was removed on request: messages about it that are still
+    /// under way have nothing left to do. `removed/e3/e3b0….mark`
+    pub fn removed(id: &ImageId) -> Self {
+        let hex = id.to_string();
+        Self(format!("removed/{}/{hex}.mark", &hex[..2]))
+    }
+
     /// The key as a path.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -80,3 +80,48 @@ pub struct Rights {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub copyright: Option<String>,
 }
+
+impl Rights {
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes over what is missing here, field by field.
+    pub fn complete(&mut self, other: Self) {
+        let Self {
+            license,
+            creator,
+            credit,
+            copyright,
+        } = other;
+        self.license = self.license.take().or(license);
+        self.creator = self.creator.take().or(creator);
+        self.credit = self.credit.take().or(credit);
+        self.copyright = self.copyright.take().or(copyright);
+    }
+}
+
+/// Rights as they were found with one sighting of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SightingRights {
+    /// What a document carries too.
+    #[serde(flatten)]
+    pub rights: Rights,
+    /// Address of a page that says how a licence is had.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub acquire: Option<String>,
+}
+
+impl SightingRights {
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes over what is missing here, field by field.
+    pub fn complete(&mut self, other: Self) {
+        self.rights.complete(other.rights);
+        self.acquire = self.acquire.take().or(other.acquire);
+    }
+}

@@ -13,7 +13,7 @@ pub mod queue;
 
 pub use blob::BlobKey;
 pub use disposition::{Disposition, Verdict};
-pub use document::{Document, Rights};
+pub use document::{Document, Rights, SightingRights};
 pub use format::ImageFormat;
 pub use id::{ImageId, InvalidImageId};
 pub use message::{

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use sqlx::{ConnectOptions, Connection, Executor as _, PgConnection, PgPool};
 
 use crate::backoff::Backoff;
 use crate::config::Database;
@@ -92,10 +92,35 @@ pub async fn connect(config: &Database) -> Result<PgPool, DatabaseError> {
     Ok(pool)
 }
 
+/// How a connection plans that only looks rows up by key. A statement is planned once, with the
+/// indexes: on a database that was empty a minute ago, what Postgres knows of its tables would have
+/// it read them whole, and keep that plan while they grow by thousands of rows a second.
+const LOOKUPS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
+    SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
+
+/// Opens a pool as [`connect`] does, for statements that look rows up by key, however many there
+/// are, and read no table whole.
+pub async fn connect_for_lookups(config: &Database) -> Result<PgPool, DatabaseError> {
+    let options = options(config)?;
+    await_server(&options).await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(LOOKUPS).await.map(|_| ()) })
+        })
+        .connect_lazy_with(options);
+    check_schema(&pool).await?;
+    Ok(pool)
+}
+
+fn options(config: &Database) -> Result<PgConnectOptions, DatabaseError> {
+    let options: PgConnectOptions = config.url.parse().map_err(DatabaseError::Url)?;
+    Ok(options.application_name("tusou"))
+}
+
 /// Opens a pool without looking at the schema (for migrations and tests). Waits as [`connect`] does.
 pub async fn connect_unchecked(config: &Database) -> Result<PgPool, DatabaseError> {
-    let options: PgConnectOptions = config.url.parse().map_err(DatabaseError::Url)?;
-    let options = options.application_name("tusou");
+    let options = options(config)?;
     await_server(&options).await?;
     Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)

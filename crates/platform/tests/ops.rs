@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 use tusou_platform::Shutdown;
 use tusou_platform::config::Network;
-use tusou_platform::door::{Answer, Door, Limits};
+use tusou_platform::door::{Answer, Door, Limits, Reach};
 use tusou_platform::ops::{Health, serve};
 use url::Url;
 
@@ -34,7 +34,7 @@ async fn get(address: SocketAddr, path: &str) -> Answer {
         total_timeout: patience,
     };
     let url = Url::parse(&format!("http://{address}{path}")).expect("a URL");
-    let door = Door::new(&network, "operator", patience).expect("a client");
+    let door = Door::new(&network, "operator", patience, Reach::Anywhere).expect("a client");
     let answer = door.get(&url, HeaderMap::new(), &limits).await;
     answer.expect("the routes answer")
 }

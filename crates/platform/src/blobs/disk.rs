@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, statvfs, utimensat};
 
+use super::durable;
 use super::error::{BlobError, Full, is_full};
+use super::listing::gone;
 
 /// Bytes that a trial writes.
 const TRIAL: [u8; 4096] = [0; 4096];
@@ -65,13 +67,33 @@ impl Disk {
         Ok(())
     }
 
-    /// Marks the folder, which is about to get a blob, unless the disk went.
-    pub(super) fn mark(&self) -> Result<(), BlobError> {
-        self.check_mark()?;
-        let path = self.root.join(MARKER);
-        if path.exists() {
+    /// What [`super::BlobStore::put`] does, in one go: a blob that is there costs a look and a touch.
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BlobError> {
+        let path = self.root.join(name);
+        let length = bytes.len() as u64;
+        let there = match fs::metadata(&path) {
+            Ok(meta) => meta.len() == length,
+            Err(error) => gone(error)
+                .map(|()| false)
+                .map_err(|cause| self.failed(cause))?,
+        };
+        // One that went between the look and the touch is written again.
+        if there && self.touch(Path::new(name)) {
             return Ok(());
         }
+        self.check_room(length)?;
+        self.mark()?;
+        durable::write(&self.root, &path, bytes).map_err(|cause| self.failed(cause))
+    }
+
+    /// Marks the folder, which is about to get a blob, unless the disk went.
+    fn mark(&self) -> Result<(), BlobError> {
+        let path = self.root.join(MARKER);
+        if path.exists() {
+            self.see();
+            return Ok(());
+        }
+        self.check_mark()?;
         let written = fs::File::create(&path).and_then(|mut file| {
             file.write_all(MARK)?;
             file.sync_all()?;
@@ -95,7 +117,7 @@ impl Disk {
     }
 
     /// [`BlobError::Full`] where `bytes` more would leave less than is kept free.
-    pub(super) fn check_room(&self, bytes: u64) -> Result<(), BlobError> {
+    fn check_room(&self, bytes: u64) -> Result<(), BlobError> {
         let free = self.free().map_err(|cause| self.failed(cause))?;
         if free < self.min_free.saturating_add(bytes) {
             return Err(BlobError::Full(self.full(None)));
@@ -113,7 +135,7 @@ impl Disk {
     }
 
     /// Makes a file young; whether it is there and may be touched.
-    pub(super) fn touch(&self, path: &Path) -> bool {
+    fn touch(&self, path: &Path) -> bool {
         let now = Timespec {
             tv_sec: 0,
             tv_nsec: UTIME_NOW,

@@ -1,11 +1,11 @@
 //! Picture bytes: the file system, written with fsync.
 
 mod disk;
+mod durable;
 mod error;
 mod listing;
 mod trash;
 
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -68,31 +68,10 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::Unmarked`] where this process saw the folder marked and it is not any more,
     /// [`BlobError::Full`] where no space or quota is left, or less than `blobs.min_free_bytes`
-    /// would be, else [`BlobError::Store`].
+    /// would be, else [`BlobError::Folder`].
     pub async fn put(&self, key: &BlobKey, bytes: Bytes) -> Result<(), BlobError> {
-        let length = bytes.len() as u64;
-        let there = match self.store.head(&path(key)).await {
-            Ok(meta) => meta.size == length,
-            Err(object_store::Error::NotFound { .. }) => false,
-            Err(error) => return Err(self.failed(key, error)),
-        };
         let name = key.as_str().to_owned();
-        let young = move |disk: &Disk| {
-            // One that went between the look and the touch is written again.
-            if there && disk.touch(FilePath::new(&name)) {
-                return Ok(true);
-            }
-            disk.check_room(length)?;
-            disk.mark().map(|()| false)
-        };
-        if self.on_disk(young).await? {
-            return Ok(());
-        }
-        self.store
-            .put(&path(key), bytes.into())
-            .await
-            .map_err(|error| self.failed(key, error))?;
-        Ok(())
+        self.on_disk(move |disk| disk.put(&name, &bytes)).await
     }
 
     /// Whether blobs can be stored now: writes, syncs and removes a small file, and looks at the

@@ -237,6 +237,10 @@ pub struct Crawler {
     pub host_delay_ms: u64,
     /// The longest `Crawl-delay` that is obeyed.
     pub max_crawl_delay_ms: u64,
+    /// The longest delay that a slow or failing host leads to by itself.
+    pub max_host_delay_ms: u64,
+    /// Turns in a row in which a host cannot be reached before its due URLs are given up.
+    pub host_attempts: u32,
     /// How long a host stays leased without renewal.
     pub lease_seconds: u32,
     /// URLs taken from the frontier with one lease.
@@ -259,6 +263,23 @@ pub struct Crawler {
     pub max_attempts: u32,
     /// The wait before the second attempt; it doubles with each.
     pub retry_after_ms: u64,
+    /// Pages known of one host, at most; links to further ones are not followed.
+    pub max_host_pages: u64,
+    /// Pages of one host whose addresses differ only in numbers, ids and what their parameters say, at
+    /// most.
+    pub max_pattern_pages: u64,
+    /// Names of parameters that say nothing of a page, whatever their case; `utm_*` is every name that
+    /// begins so. They are dropped from the addresses that pages hold, in queries (`?fbclid=…`) and in
+    /// paths (`/a;jsessionid=…`); seeds stay as they were typed, redirects as they were sent.
+    pub drop_parameters: Vec<String>,
+    /// The shortest time after which a page or picture is looked at again; changes lead there.
+    pub revisit_min_seconds: u64,
+    /// The longest; what never changes comes there. 0: nothing is looked at again by itself.
+    pub revisit_max_seconds: u64,
+    /// Whether `noai` and `noimageai` are obeyed.
+    pub obey_noai: bool,
+    /// Whether a reservation by the TDM Reservation Protocol is obeyed.
+    pub obey_tdm: bool,
     /// Fetching stops while the outbox holds more messages.
     pub outbox_limit: u32,
     /// A changed image's message rests this long in the outbox, so that many changes are one.
@@ -275,6 +296,8 @@ impl Default for Crawler {
             host_concurrency: 2,
             host_delay_ms: 1_000,
             max_crawl_delay_ms: 60_000,
+            max_host_delay_ms: 60_000,
+            host_attempts: 10,
             lease_seconds: 120,
             lease_urls: 64,
             connect_timeout_ms: 10_000,
@@ -286,6 +309,32 @@ impl Default for Crawler {
             max_redirects: 5,
             max_attempts: 4,
             retry_after_ms: 30_000,
+            max_host_pages: 1_000_000,
+            max_pattern_pages: 50_000,
+            drop_parameters: [
+                "utm_*",
+                "gclid",
+                "dclid",
+                "fbclid",
+                "msclkid",
+                "yclid",
+                "igshid",
+                "mc_cid",
+                "mc_eid",
+                "_ga",
+                "_gl",
+                "PHPSESSID",
+                "JSESSIONID",
+                "ASPSESSIONID*",
+                "sessionid",
+                "session_id",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            revisit_min_seconds: 24 * 3600,
+            revisit_max_seconds: 60 * 24 * 3600,
+            obey_noai: true,
+            obey_tdm: true,
             outbox_limit: 50_000,
             coalesce_ms: 2_000,
         }
@@ -346,6 +395,8 @@ pub struct Indexer {
     pub bulk_bytes: usize,
     /// The longest that a changed image waits for its bulk to fill.
     pub bulk_wait_ms: u64,
+    /// Whether a picture that no page shows any more stays in the index, with `sightings: 0`.
+    pub keep_gone: bool,
 }
 
 impl Default for Indexer {
@@ -356,6 +407,7 @@ impl Default for Indexer {
             bulk_documents: 500,
             bulk_bytes: 8 << 20,
             bulk_wait_ms: 500,
+            keep_gone: true,
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Fault {
 }
 
 /// Whole numbers that may be 0; every other must be at least 1.
-const MAY_BE_ZERO: [&str; 11] = [
+const MAY_BE_ZERO: [&str; 12] = [
     "blobs.min_free_bytes",
     "elasticsearch.replicas",
     "crawler.host_delay_ms",
@@ -25,6 +25,7 @@ const MAY_BE_ZERO: [&str; 11] = [
     "crawler.retry_after_ms",
     "crawler.coalesce_ms",
     "crawler.max_redirects",
+    "crawler.revisit_max_seconds",
     "encoder.decode_threads",
     "encoder.sessions",
     "encoder.batch_wait_ms",
@@ -64,6 +65,10 @@ fn numbers(config: &Config) -> Vec<Fault> {
         let most = match key.as_str() {
             // A petabyte: a disk's size, not a body's.
             "blobs.min_free_bytes" => 1 << 50,
+            "crawler.revisit_min_seconds" | "crawler.revisit_max_seconds" => {
+                2 * 365 * DAY_MS / 1000
+            }
+            "crawler.max_host_pages" | "crawler.max_pattern_pages" => 1_000_000_000,
             key if key.ends_with("_ms") => DAY_MS,
             key if key.ends_with("_seconds") => DAY_MS / 1000,
             key if key.ends_with("_bytes") => 1 << 30,
@@ -210,6 +215,16 @@ fn relations(config: &Config) -> Vec<Fault> {
         "crawler.fetch_timeout_ms",
         "crawler.connect_timeout_ms",
         "the whole is shorter than its part; give at least the value of",
+    );
+    let revisit = (
+        config.crawler.revisit_min_seconds,
+        config.crawler.revisit_max_seconds,
+    );
+    require(
+        revisit.1 == 0 || revisit.1 >= revisit.0,
+        "crawler.revisit_max_seconds",
+        "crawler.revisit_min_seconds",
+        "is neither 0 nor at least",
     );
     let credentials = &config.elasticsearch;
     require(
