@@ -17,7 +17,7 @@ use futures::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tusou_platform::config::Network;
-use tusou_platform::door::{Answer, Door, FetchError, Limits};
+use tusou_platform::door::{Answer, Door, FetchError, Limits, Reach};
 use url::Url;
 
 const LIMITS: Limits = Limits {
@@ -37,7 +37,13 @@ fn door(allow: &[&str]) -> Door {
     let network = Network {
         allow: allow.collect(),
     };
-    Door::new(&network, "tusoubot/0 (test)", Duration::from_secs(10)).expect("a client")
+    Door::new(
+        &network,
+        "tusoubot/0 (test)",
+        Duration::from_secs(10),
+        Reach::Anywhere,
+    )
+    .expect("a client")
 }
 
 async fn fetch(url: &str, limits: &Limits) -> Result<Answer, FetchError> {
@@ -194,7 +200,13 @@ async fn silence_times_out_before_and_within_the_body() {
     let network = Network {
         allow: vec!["127.0.0.0/8".parse().expect("a range")],
     };
-    let hasty = Door::new(&network, "tusoubot", Duration::from_millis(200)).expect("a client");
+    let hasty = Door::new(
+        &network,
+        "tusoubot",
+        Duration::from_millis(200),
+        Reach::Anywhere,
+    )
+    .expect("a client");
     let error = hasty.get(&url, HeaderMap::new(), &IMPATIENT).await;
     let error = error.expect_err("nothing comes");
     assert!(matches!(error, FetchError::Timeout("silence")), "{error:?}");
@@ -297,4 +309,40 @@ async fn a_name_without_address_is_a_failure_of_dns() {
         error.to_string().contains("no.such.name.invalid"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn without_a_contact_nobody_beyond_loopback_is_asked() {
+    let site = serve(Router::new().route("/", get(|| async { "here" }))).await;
+    let allow = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"].map(|range| range.parse());
+    let network = Network {
+        allow: allow.map(|range| range.expect("a range")).to_vec(),
+    };
+    let patience = Duration::from_secs(10);
+    let door = Door::new(&network, "tusoubot/0", patience, Reach::LoopbackOnly);
+    let door = door.expect("a client");
+    let port = site.rsplit(':').next().expect("a port");
+    for url in [site.clone(), format!("http://localhost:{port}/")] {
+        let url = Url::parse(&url).expect("a URL");
+        let answer = door.get(&url, HeaderMap::new(), &LIMITS).await;
+        assert_eq!(answer.expect("loopback is asked").body, "here".as_bytes());
+    }
+    for url in [
+        "http://10.1.2.3/",
+        "http://8.8.8.8/",
+        "https://[2606:4700::1]/",
+        "http://[fd00::1]:8080/",
+        "http://134744072/",
+    ] {
+        let url = Url::parse(url).expect("a URL");
+        let error = door.get(&url, HeaderMap::new(), &LIMITS).await;
+        let error = error.expect_err("it is beyond loopback");
+        assert_eq!(error.reason(), "contact_unset", "{url}: {error:?}");
+        assert!(error.to_string().contains("crawler.contact"), "{error}");
+        assert!(!error.is_transient() && !error.is_unreached());
+    }
+    // What the policy refuses is refused with or without a contact.
+    let url = Url::parse("http://192.168.1.1/").expect("a URL");
+    let error = door.get(&url, HeaderMap::new(), &LIMITS).await;
+    assert_eq!(error.expect_err("private").reason(), "address_refused");
 }

@@ -21,8 +21,10 @@
 //! the local stack's configuration. A missing one fails the test: none is skipped. Whatever a test
 //! cannot use panics with the reason.
 
+mod addresses;
 mod chain;
 pub mod chaos;
+mod fuzz;
 mod gallery;
 pub mod pictures;
 mod ports;
@@ -32,7 +34,9 @@ mod site;
 mod wait;
 mod world;
 
+pub use addresses::INNER_HOSTS;
 pub use chain::{Chain, Shown, tusou};
+pub use fuzz::Fuzz;
 pub use gallery::{Expected, Gallery};
 pub use ports::free_port;
 pub use proxy::Proxy;

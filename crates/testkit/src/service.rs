@@ -26,6 +26,8 @@ pub struct Service {
     listen: SocketAddr,
     config_file: PathBuf,
     log_file: PathBuf,
+    /// Variables that it has besides the test's own.
+    environment: Vec<(String, String)>,
     child: Child,
     client: reqwest::Client,
 }
@@ -34,13 +36,22 @@ impl Service {
     /// Starts a binary of the workspace with the world's configuration as it stands now, and waits
     /// until it is ready. A second one of the same name gets a port of its own.
     pub async fn spawn(world: &World, name: &str) -> Self {
-        let mut service = Self::spawn_unready(world, name).await;
+        Self::spawn_in(world, name, &[]).await
+    }
+
+    /// As [`Service::spawn`], with these environment variables besides the test's own.
+    pub async fn spawn_in(world: &World, name: &str, environment: &[(&str, &str)]) -> Self {
+        let mut service = Self::start(world, name, environment);
         service.wait_ready().await;
         service
     }
 
     /// Starts a binary and does not wait: for tests where what it needs is away.
     pub async fn spawn_unready(world: &World, name: &str) -> Self {
+        Self::start(world, name, &[])
+    }
+
+    fn start(world: &World, name: &str, environment: &[(&str, &str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let mut config = world.config.clone();
@@ -54,12 +65,15 @@ impl Service {
         let (config_file, log_file) = (file("toml"), file("log"));
         let text = toml::to_string(&config).expect("a configuration is TOML");
         std::fs::write(&config_file, text).expect("the world's folder can be written");
-        let child = start(name, &config_file, &log_file);
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
+        let child = start(name, &config_file, &log_file, &environment);
         Self {
             name: name.to_owned(),
             listen,
             config_file,
             log_file,
+            environment,
             child,
             client: reqwest::Client::builder()
                 .no_proxy()
@@ -168,7 +182,7 @@ impl Service {
         if self.is_running() {
             self.kill().await;
         }
-        self.child = start(&self.name, &self.config_file, &self.log_file);
+        self.child = self.start_child();
         self.wait_ready().await;
     }
 
@@ -176,7 +190,16 @@ impl Service {
     pub fn start_again(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        self.child = start(&self.name, &self.config_file, &self.log_file);
+        self.child = self.start_child();
+    }
+
+    fn start_child(&self) -> Child {
+        start(
+            &self.name,
+            &self.config_file,
+            &self.log_file,
+            &self.environment,
+        )
     }
 
     /// SIGTERM: its status, or `None` where it has not ended within `limit`.
@@ -265,7 +288,7 @@ fn listen_of<'a>(config: &'a mut Config, name: &str) -> &'a mut SocketAddr {
     }
 }
 
-fn start(name: &str, config: &Path, log: &Path) -> Child {
+fn start(name: &str, config: &Path, log: &Path, environment: &[(String, String)]) -> Child {
     let log: File = OpenOptions::new()
         .create(true)
         .append(true)
@@ -284,6 +307,7 @@ fn start(name: &str, config: &Path, log: &Path) -> Child {
             command.env_remove(key);
         }
     }
+    command.envs(environment.iter().cloned());
     match command.spawn() {
         Ok(child) => child,
         Err(error) => panic!("{name} cannot start: {error}"),

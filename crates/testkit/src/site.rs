@@ -41,6 +41,10 @@ pub struct Request {
     pub at: Instant,
     /// Its headers.
     pub headers: HeaderMap,
+    /// What it was answered.
+    pub status: u16,
+    /// Bytes of the body that were there to send; none for 304.
+    pub bytes: usize,
 }
 
 /// What the site answers.
@@ -58,6 +62,16 @@ enum Content {
     Endless,
     BrokenOff(Vec<u8>),
     Never,
+}
+
+impl Content {
+    fn len(&self) -> usize {
+        match self {
+            Self::Whole(bytes) | Self::BrokenOff(bytes) => bytes.len(),
+            Self::Endless => usize::MAX,
+            Self::Never => 0,
+        }
+    }
 }
 
 impl Reply {
@@ -112,6 +126,30 @@ impl Reply {
     /// Only after a wait.
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// Itself, or 304 without a body where the request knows its entity tag or its date already, as
+    /// RFC 9110 §13.2.2 has it.
+    fn on_condition(self, asked: &HeaderMap) -> Self {
+        let said = |name: HeaderName| {
+            let header = self.headers.iter().find(|(known, _)| *known == name);
+            header.map(|(_, value)| value)
+        };
+        let (tag, date) = (said(header::ETAG), said(header::LAST_MODIFIED));
+        let known = match asked.get(header::IF_NONE_MATCH) {
+            Some(known) => tag == Some(known),
+            None => date.is_some() && date == asked.get(header::IF_MODIFIED_SINCE),
+        };
+        if known && self.status == StatusCode::OK {
+            let status = StatusCode::NOT_MODIFIED;
+            let body = Content::Whole(Vec::new());
+            return Self {
+                status,
+                body,
+                ..self
+            };
+        }
         self
     }
 
@@ -228,18 +266,23 @@ async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: AxumRequest) ->
         .map_or("/", |path| path.as_str())
         .to_owned();
     let reply = {
+        let at = Instant::now();
         let mut shelf = shelf.lock().expect("no holder of this lock panics");
-        shelf.requests.push(Request {
-            method: request.method().to_string(),
-            path: path.clone(),
-            at: Instant::now(),
-            headers: request.headers().clone(),
-        });
-        match shelf.replies.get_mut(&path) {
+        let reply = match shelf.replies.get_mut(&path) {
             Some(replies) if replies.len() > 1 => replies.remove(0),
             Some(replies) => replies[0].clone(),
             None => Reply::status(404),
-        }
+        };
+        let reply = reply.on_condition(request.headers());
+        shelf.requests.push(Request {
+            method: request.method().to_string(),
+            path,
+            at,
+            headers: request.headers().clone(),
+            status: reply.status.as_u16(),
+            bytes: reply.body.len(),
+        });
+        reply
     };
     tokio::time::sleep(reply.delay).await;
     let body = match reply.body {
@@ -264,7 +307,7 @@ async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: AxumRequest) ->
     let mut response = Response::new(body);
     *response.status_mut() = reply.status;
     for (name, value) in reply.headers {
-        if name == header::SET_COOKIE {
+        if name == header::SET_COOKIE || name == "x-robots-tag" {
             response.headers_mut().append(name, value);
         } else {
             response.headers_mut().insert(name, value);

@@ -15,6 +15,25 @@ pub enum FetchError {
     /// The address policy refuses it.
     #[error("{0} is not a public address; `network.allow` can name its range")]
     AddressRefused(String),
+    /// The URL carries a user name or a password.
+    #[error("a URL for {0} carries a user name or password; leave them out")]
+    Credentials(
+        /// The host only: a password must not reach a log.
+        String,
+    ),
+    /// No web server is there: mail, chat, a printer.
+    #[error(
+        "port {0} is one that no web server has (https://fetch.spec.whatwg.org/#port-blocking)"
+    )]
+    BadPort(u16),
+    /// The body is compressed in a way that was not asked for.
+    #[error("the body is compressed as {0:?}; gzip, br, zstd or deflate was asked for")]
+    Encoding(String),
+    /// Nobody may be asked beyond loopback by one who does not say who they are.
+    #[error(
+        "{0} is not asked: set `crawler.contact` to a page or mail address where site owners reach you"
+    )]
+    ContactUnset(String),
     /// The name has no address, or no name server answers.
     #[error("cannot resolve {host}")]
     Dns {
@@ -45,12 +64,16 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// A short word for rows and metrics: `bad_url`, `address_refused`, `dns`, `connect`, `tls`,
-    /// `timeout`, `too_large`, `broken`.
+    /// A short word for rows and metrics: `bad_url`, `address_refused`, `credentials`, `bad_port`,
+    /// `bad_encoding`, `dns`, `connect`, `tls`, `timeout`, `too_large`, `broken`, `contact_unset`.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::BadUrl(_) => "bad_url",
             Self::AddressRefused(_) => "address_refused",
+            Self::Credentials(_) => "credentials",
+            Self::BadPort(_) => "bad_port",
+            Self::Encoding(_) => "bad_encoding",
+            Self::ContactUnset(_) => "contact_unset",
             Self::Dns { .. } => "dns",
             Self::Connect(_) => "connect",
             Self::Tls(_) => "tls",
@@ -64,15 +87,27 @@ impl FetchError {
     /// hold stay so; a name server that did not answer may yet.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::BadUrl(_) | Self::AddressRefused(_) | Self::TooLarge { .. } | Self::Tls(_) => {
-                false
-            }
+            Self::BadUrl(_)
+            | Self::AddressRefused(_)
+            | Self::Credentials(_)
+            | Self::BadPort(_)
+            | Self::Encoding(_)
+            | Self::TooLarge { .. }
+            | Self::Tls(_) => false,
             Self::Dns { cause, .. } => {
                 let resolved = cause.as_ref().and_then(|cause| find::<ResolveError>(cause));
                 !matches!(resolved, Some(ResolveError::Missing { .. }))
             }
-            Self::Connect(_) | Self::Timeout(_) | Self::Broken(_) => true,
+            Self::ContactUnset(_) | Self::Connect(_) | Self::Timeout(_) | Self::Broken(_) => true,
         }
+    }
+
+    /// Whether the host was not reached at all: nothing that its URLs could be blamed for.
+    pub fn is_unreached(&self) -> bool {
+        matches!(
+            self,
+            Self::Dns { .. } | Self::Connect(_) | Self::Tls(_) | Self::Timeout("connection")
+        )
     }
 
     /// Tells what kind of failure it was from what caused it. The URL is left out of the causes:
@@ -82,6 +117,9 @@ impl FetchError {
         let resolved = find::<ResolveError>(&error);
         if let Some(ResolveError::Refused { host, address }) = resolved {
             return Self::AddressRefused(format!("{host} ({address})"));
+        }
+        if let Some(ResolveError::Beyond { host }) = resolved {
+            return Self::ContactUnset(host.clone());
         }
         if resolved.is_some() {
             let host = url.host_str().unwrap_or_default().to_owned();

@@ -7,6 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::{Host, Url};
 
 use super::FetchError;
+use super::ports;
 use crate::config::Network;
 
 /// A range from its address and the length of its prefix.
@@ -22,24 +23,26 @@ const fn v6(groups: [u16; 4], prefix: u8) -> Ipv6Net {
 }
 
 /// What the IANA IPv4 Special-Purpose Address Registry does not call globally reachable
-/// (<https://www.iana.org/assignments/iana-ipv4-special-registry>), with multicast and the two
-/// anycast addresses within 192.0.0.0/24, which no web server has.
-const SPECIAL_V4: [Ipv4Net; 15] = [
-    v4([0, 0, 0, 0], 8),       // this network
-    v4([10, 0, 0, 0], 8),      // private use
-    v4([100, 64, 0, 0], 10),   // shared by carriers
-    v4([127, 0, 0, 0], 8),     // loopback
-    v4([169, 254, 0, 0], 16),  // link local, clouds' metadata
-    v4([172, 16, 0, 0], 12),   // private use
-    v4([192, 0, 0, 0], 24),    // protocol assignments
-    v4([192, 0, 2, 0], 24),    // documentation
-    v4([192, 88, 99, 0], 24),  // 6to4 relays, withdrawn
-    v4([192, 168, 0, 0], 16),  // private use
-    v4([198, 18, 0, 0], 15),   // benchmarks
-    v4([198, 51, 100, 0], 24), // documentation
-    v4([203, 0, 113, 0], 24),  // documentation
-    v4([224, 0, 0, 0], 4),     // multicast
-    v4([240, 0, 0, 0], 4),     // reserved, broadcast
+/// (<https://www.iana.org/assignments/iana-ipv4-special-registry>), with multicast, the two
+/// anycast addresses within 192.0.0.0/24, which no web server has, and the one public address at
+/// which a cloud answers its own machines.
+const SPECIAL_V4: [Ipv4Net; 16] = [
+    v4([0, 0, 0, 0], 8),        // this network
+    v4([10, 0, 0, 0], 8),       // private use
+    v4([100, 64, 0, 0], 10),    // shared by carriers
+    v4([127, 0, 0, 0], 8),      // loopback
+    v4([168, 63, 129, 16], 32), // Azure's metadata
+    v4([169, 254, 0, 0], 16),   // link local, clouds' metadata
+    v4([172, 16, 0, 0], 12),    // private use
+    v4([192, 0, 0, 0], 24),     // protocol assignments
+    v4([192, 0, 2, 0], 24),     // documentation
+    v4([192, 88, 99, 0], 24),   // 6to4 relays, withdrawn
+    v4([192, 168, 0, 0], 16),   // private use
+    v4([198, 18, 0, 0], 15),    // benchmarks
+    v4([198, 51, 100, 0], 24),  // documentation
+    v4([203, 0, 113, 0], 24),   // documentation
+    v4([224, 0, 0, 0], 4),      // multicast
+    v4([240, 0, 0, 0], 4),      // reserved, broadcast
 ];
 
 /// All that IANA gives out as global unicast; everything outside is loopback, local, multicast,
@@ -56,6 +59,8 @@ const SPECIAL_V6: [Ipv6Net; 3] = [
 ];
 
 /// Forms that carry an IPv4 address in their last 32 bits: mapped (RFC 4291), NAT64 (RFC 6052).
+/// Their kin lie outside of what is global: compatible (RFC 4291), translated (RFC 2765), and
+/// NAT64 within a network (RFC 8215), whose prefix may lead anywhere inside.
 const MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
 const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0], 96);
 
@@ -78,7 +83,7 @@ impl AddressPolicy {
     }
 
     /// Whether this address may be asked. IPv4-mapped, NAT64 and 6to4 forms are judged by the IPv4
-    /// address within; Teredo is refused.
+    /// address within, ISATAP forms by both; Teredo is refused.
     pub fn permits(&self, address: IpAddr) -> bool {
         if self.allow.iter().any(|range| range.contains(&address)) {
             return true;
@@ -89,29 +94,41 @@ impl AddressPolicy {
                 Some(inner) => self.permits(IpAddr::V4(inner)),
                 None => {
                     let special = SPECIAL_V6.iter().any(|range| range.contains(&address));
-                    GLOBAL_V6.contains(&address) && !special
+                    let tunnelled = isatap(address);
+                    GLOBAL_V6.contains(&address)
+                        && !special
+                        && tunnelled.is_none_or(|inner| self.permits(IpAddr::V4(inner)))
                 }
             },
         }
     }
 
-    /// Judges a URL: its scheme, that it has a host, and its literal address, if it has one (no
-    /// resolver is asked for those). Decimal, octal, hexadecimal and short forms of an IPv4 address
-    /// are one address by the time that a `Url` is parsed.
+    /// Judges a URL: its scheme, that it has a host, its literal address, if it has one (no
+    /// resolver is asked for those), and its port. Decimal, octal, hexadecimal and short forms of an
+    /// IPv4 address are one address by the time that a `Url` is parsed.
+    ///
+    /// A user name and a password are refused: they would go out as a header, to whomever the page
+    /// that named them chose.
     pub fn check_url(&self, url: &Url) -> Result<(), FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::BadUrl(url.to_string()));
         }
         let literal = match url.host() {
             None => return Err(FetchError::BadUrl(url.to_string())),
-            Some(Host::Domain(_)) => return Ok(()),
-            Some(Host::Ipv4(address)) => IpAddr::V4(address),
-            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            Some(Host::Domain(_)) => None,
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
         };
-        if self.permits(literal) {
-            Ok(())
-        } else {
-            Err(FetchError::AddressRefused(literal.to_string()))
+        if let Some(refused) = literal.filter(|literal| !self.permits(*literal)) {
+            return Err(FetchError::AddressRefused(refused.to_string()));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            let host = url.host_str().unwrap_or_default().to_owned();
+            return Err(FetchError::Credentials(host));
+        }
+        match url.port().filter(|port| ports::is_bad(*port)) {
+            Some(port) => Err(FetchError::BadPort(port)),
+            None => Ok(()),
         }
     }
 }
@@ -125,6 +142,15 @@ fn inner(address: Ipv6Addr) -> Option<Ipv4Addr> {
         Some(Ipv4Addr::new(a, b, c, d))
     } else {
         None
+    }
+}
+
+/// The IPv4 address that an ISATAP interface's identifier carries (RFC 5214, 6.1): whoever has the
+/// prefix hands what comes there on to that address.
+fn isatap(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.octets() {
+        [.., 0 | 2, 0, 0x5e, 0xfe, w, x, y, z] => Some(Ipv4Addr::new(w, x, y, z)),
+        _ => None,
     }
 }
 
@@ -151,6 +177,7 @@ mod tests {
             "100.127.255.255",
             "127.0.0.1",
             "127.255.255.255",
+            "168.63.129.16",
             "169.254.169.254",
             "172.16.0.0",
             "172.31.255.255",
@@ -171,11 +198,13 @@ mod tests {
             "::",
             "::1",
             "::7f00:1",
+            "::8.8.8.8",
             "::ffff:127.0.0.1",
             "::ffff:10.1.2.3",
             "::ffff:0:127.0.0.1",
             "64:ff9b::10.0.0.1",
             "64:ff9b:1::1",
+            "64:ff9b:1::8.8.8.8",
             "100::1",
             "2001::1",
             "2001:0:a00::1",
@@ -183,6 +212,10 @@ mod tests {
             "2001:db8::1",
             "2002:7f00:1::1",
             "2002:a9fe:a9fe::",
+            "2606:4700::5efe:10.0.0.1",
+            "2606:4700::200:5efe:169.254.169.254",
+            "fe80::5efe:8.8.8.8",
+            "fd00:ec2::254",
             "3fff::1",
             "3fff:fff::1",
             "4000::1",
@@ -203,6 +236,8 @@ mod tests {
             "100.128.0.0",
             "126.255.255.255",
             "128.0.0.0",
+            "168.63.129.15",
+            "168.63.129.17",
             "169.253.255.255",
             "169.255.0.0",
             "172.15.255.255",
@@ -221,6 +256,8 @@ mod tests {
             "::ffff:8.8.8.8",
             "64:ff9b::8.8.8.8",
             "2002:808:808::1",
+            "2606:4700::5efe:8.8.8.8",
+            "2606:4700::5eff:10.0.0.1",
         ] {
             assert!(permits(&[], public), "{public}");
         }

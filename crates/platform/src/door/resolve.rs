@@ -4,13 +4,13 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::system_conf::read_system_conf;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::AddressPolicy;
+use super::{AddressPolicy, Reach};
 
 /// Addresses of one name that are tried at most.
 const ADDRESSES: usize = 16;
@@ -24,6 +24,9 @@ pub(super) enum ResolveError {
     /// It has addresses, and all are refused.
     #[error("{host} has only addresses that are not public, like {address}")]
     Refused { host: String, address: IpAddr },
+    /// It has permitted addresses, and none is within reach.
+    #[error("{host} is beyond loopback")]
+    Beyond { host: String },
     /// It does not exist or has no address.
     #[error("{host} has no address")]
     Missing { host: String },
@@ -40,6 +43,7 @@ pub(super) enum ResolveError {
 #[derive(Clone)]
 pub(super) struct Resolver {
     policy: AddressPolicy,
+    reach: Reach,
     names: Names,
 }
 
@@ -52,7 +56,7 @@ enum Names {
 }
 
 impl Resolver {
-    pub(super) fn new(policy: AddressPolicy) -> Self {
+    pub(super) fn new(policy: AddressPolicy, reach: Reach) -> Self {
         let names = match hickory() {
             Ok(resolver) => Names::Hickory(Box::new(resolver)),
             Err(error) => {
@@ -60,7 +64,29 @@ impl Resolver {
                 Names::System
             }
         };
-        Self { policy, names }
+        Self {
+            policy,
+            reach,
+            names,
+        }
+    }
+
+    /// Asks this name server only: for tests, in which it lies.
+    #[cfg(test)]
+    pub(super) fn asking(policy: AddressPolicy, server: SocketAddr) -> Self {
+        use hickory_resolver::config::ConnectionConfig;
+
+        let mut connection = ConnectionConfig::udp();
+        connection.port = server.port();
+        let server = NameServerConfig::new(server.ip(), true, vec![connection]);
+        let built = build(vec![server], ResolverOpts::default());
+        Self {
+            policy,
+            reach: Reach::Anywhere,
+            names: Names::Hickory(Box::new(
+                built.expect("a resolver of one server can be made"),
+            )),
+        }
     }
 
     async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
@@ -73,12 +99,17 @@ impl Resolver {
             Names::System => system(host).await?,
         };
         let permitted = found.iter().copied();
-        let permitted: Vec<IpAddr> = permitted
+        let mut permitted: Vec<IpAddr> = permitted
             .filter(|address| self.policy.permits(*address))
             .take(ADDRESSES)
             .collect();
+        let some = !permitted.is_empty();
+        permitted.retain(|address| self.reach.permits(*address));
         match found.first() {
             None => Err(ResolveError::Missing {
+                host: host.to_owned(),
+            }),
+            Some(_) if some && permitted.is_empty() => Err(ResolveError::Beyond {
                 host: host.to_owned(),
             }),
             Some(address) if permitted.is_empty() => Err(ResolveError::Refused {
@@ -105,9 +136,16 @@ impl Resolve for Resolver {
 }
 
 fn hickory() -> Result<TokioResolver, NetError> {
-    let (system, mut options) = read_system_conf()?;
+    let (system, options) = read_system_conf()?;
+    build(system.name_servers().to_vec(), options)
+}
+
+fn build(
+    servers: Vec<NameServerConfig>,
+    mut options: ResolverOpts,
+) -> Result<TokioResolver, NetError> {
     // A foreign name is whole: the search list would only lead it inside.
-    let config = ResolverConfig::from_parts(None, Vec::new(), system.name_servers().to_vec());
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     options.cache_size = CACHED_NAMES;
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
