@@ -168,6 +168,19 @@ impl Address {
         &self.0[Position::BeforePath..Position::AfterQuery]
     }
 
+    /// The same address with another path and another query, where they are given; an empty query is
+    /// none at all. They are parts of a normalised address, and no longer than those they replace.
+    pub(crate) fn replaced(&self, path: Option<&str>, query: Option<&str>) -> Self {
+        let mut url = self.0.clone();
+        if let Some(path) = path {
+            url.set_path(path);
+        }
+        if let Some(query) = query {
+            url.set_query(Some(query).filter(|query| !query.is_empty()));
+        }
+        Self(url)
+    }
+
     /// The last segment of the path, percent-decoded, or the host where the path ends in `/`.
     ///
     /// For people to read, and safe as one name: control characters are left out, encoded

@@ -2,16 +2,26 @@
 //! outbox messages. The crawler and `tusou` use the same code.
 
 pub mod address;
+pub mod rights;
 mod rows;
+pub mod text;
+pub mod tracking;
+pub mod trap;
 pub mod verify;
 
 pub use address::{Address, AddressError, Scope};
+pub use rows::Validators;
 pub use rows::again::{Again, DueAgain, recrawl, refetch};
-pub use rows::gone::{image_url_gone, page_gone};
-pub use rows::image::{FetchedUrl, StoredImage, record_image};
+pub use rows::budget::Budgets;
+pub use rows::image::{
+    FetchedUrl, ImageBatch, ImagesRecorded, PictureWritten, StoredImage, record_images,
+};
 pub use rows::outbox::{Owed, owe};
-pub use rows::page::{PagePicture, PageRecord, PageSummary, record_page};
+pub use rows::page::{PageBatch, PagePicture, PageRecord, PageSummary, record_pages};
 pub use rows::pauses;
-pub use rows::reach::{Reached, Seedling, reach_pages, wake_hosts};
+pub use rows::reach::{LeftOut, Reached, Seedling, reach_pages, wake_hosts};
+pub use rows::removals;
 pub use rows::seeds::{self, NewSeed, SeedAdded};
+pub use rows::settle::{End, Ended, Terms};
+pub use rows::walk::{SeedOf, seeds_of};
 pub use verify::{Reject, VerifiedImage, verify};

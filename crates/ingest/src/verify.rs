@@ -6,7 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageReader};
-use tusou_contract::{BlobKey, ImageFormat, ImageId};
+use time::OffsetDateTime;
+use tusou_contract::{BlobKey, ImageFormat, ImageId, SightingRights};
+
+use crate::rights::{Blocks, Embedded};
 
 /// Bytes that begin as a picture of bounded size. Whether they decode to the end is the encoder's
 /// to find out.
@@ -20,6 +23,10 @@ pub struct VerifiedImage {
     pub width: u32,
     /// Pixels down, after orientation.
     pub height: u32,
+    /// What the file says of its rights (EXIF, IPTC, XMP).
+    pub rights: SightingRights,
+    /// When it was taken, by its own account.
+    pub taken_at: Option<OffsetDateTime>,
     /// The bytes themselves.
     pub bytes: Bytes,
 }
@@ -83,7 +90,7 @@ pub fn verify(bytes: Bytes, max_pixels: u64) -> Result<VerifiedImage, Reject> {
         return Err(Reject::Empty);
     }
     let format = ImageFormat::sniff(&bytes).ok_or(Reject::NotAPicture)?;
-    let (width, height) = dimensions(&bytes, format)?;
+    let (width, height, embedded) = header(&bytes, format)?;
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 || pixels > max_pixels {
         return Err(Reject::Pixels {
@@ -97,30 +104,37 @@ pub fn verify(bytes: Bytes, max_pixels: u64) -> Result<VerifiedImage, Reject> {
         format,
         width,
         height,
+        rights: embedded.rights,
+        taken_at: embedded.taken_at,
         bytes,
     })
 }
 
-/// Width and height after orientation, from the header alone.
-fn dimensions(bytes: &Bytes, format: ImageFormat) -> Result<(u32, u32), Reject> {
+/// Width and height after orientation, and what the file says of itself: from the header alone.
+fn header(bytes: &Bytes, format: ImageFormat) -> Result<(u32, u32, Embedded), Reject> {
     let bad = |detail: String| Reject::BadHeader { format, detail };
     // Decoders are known to panic on hostile headers; a panic there is that picture's failure.
-    let read = catch_unwind(AssertUnwindSafe(|| -> image::ImageResult<(u32, u32)> {
+    let read = catch_unwind(AssertUnwindSafe(|| -> image::ImageResult<_> {
         let reader = ImageReader::with_format(Cursor::new(bytes), library_format(format));
         let mut decoder = reader.into_decoder()?;
         let (width, height) = decoder.dimensions();
-        Ok(
-            match decoder.orientation().unwrap_or(Orientation::NoTransforms) {
-                Orientation::Rotate90
-                | Orientation::Rotate270
-                | Orientation::Rotate90FlipH
-                | Orientation::Rotate270FlipH => (height, width),
-                _ => (width, height),
-            },
-        )
+        // A picture is taken, whatever its metadata are.
+        let metadata = catch_unwind(AssertUnwindSafe(|| {
+            let blocks = Blocks::of(bytes, format, &mut decoder);
+            let orientation = Orientation::from_exif_chunk(&blocks.exif);
+            (orientation, blocks.read())
+        }));
+        let (orientation, embedded) = metadata.unwrap_or_default();
+        Ok(match orientation.unwrap_or(Orientation::NoTransforms) {
+            Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH => (height, width, embedded),
+            _ => (width, height, embedded),
+        })
     }));
     match read {
-        Ok(Ok(dimensions)) => Ok(dimensions),
+        Ok(Ok(header)) => Ok(header),
         Ok(Err(cause)) => Err(bad(cause.to_string())),
         Err(_) => Err(bad("the decoder panicked".to_owned())),
     }

@@ -42,7 +42,9 @@ enum Table {
 ///
 /// Whatever became of them: done, failed, or skipped for what was so then (robots.txt, a redirect).
 /// Only what was left out on purpose (`out_of_scope`, `seed_removed`) stays so. A URL that is due
-/// already is due anew: an answer that is under way may be from before what this is called for. In batches of a transaction each; a dry run writes nothing.
+/// already is due anew: an answer that is under way may be from before what this is called for. What its last answer was known
+/// by is forgotten: the bytes are sent again though they have not changed. In batches of a transaction
+/// each; a dry run writes nothing.
 pub async fn recrawl(pool: &PgPool, again: &Again, dry_run: bool) -> Result<DueAgain, sqlx::Error> {
     match again {
         Again::Url(address) => one(pool, address, dry_run).await,
@@ -58,12 +60,14 @@ pub async fn recrawl(pool: &PgPool, again: &Again, dry_run: bool) -> Result<DueA
 }
 
 /// Makes the image URLs of dropped originals due again, for a model that wants the pixels; how many
-/// URLs. An original that no URL shows any more cannot come back.
+/// URLs. One that is due to be asked whether it has changed is due for its bytes instead. An original
+/// that no URL shows any more cannot come back.
 pub async fn refetch(pool: &PgPool, ids: &[ImageId]) -> Result<u64, sqlx::Error> {
     let ids: Vec<&[u8]> = ids.iter().map(|id| &id.as_bytes()[..]).collect();
     let urls: Vec<i64> = sqlx::query_scalar(
         "SELECT image_url_id FROM image_urls JOIN images USING (image_id)
-         WHERE image_id = ANY($1) AND original_dropped_at IS NOT NULL AND state <> 'due'",
+         WHERE image_id = ANY($1) AND original_dropped_at IS NOT NULL
+           AND (state <> 'due' OR etag IS NOT NULL OR last_modified IS NOT NULL)",
     )
     .bind(ids)
     .fetch_all(pool)
@@ -158,12 +162,14 @@ async fn batch(
 async fn make_due(tx: &mut PgConnection, table: Table, ids: &[i64]) -> Result<u64, sqlx::Error> {
     let statement = match table {
         Table::Pages => {
-            "UPDATE pages SET state = 'due', due_at = clock_timestamp(), attempts = 0, reason = NULL
+            "UPDATE pages SET state = 'due', due_at = clock_timestamp(), attempts = 0, reason = NULL,
+                    revisit_at = NULL, etag = NULL, last_modified = NULL, content_hash = NULL
              WHERE page_id IN (SELECT page_id FROM pages WHERE page_id = ANY($1) ORDER BY url FOR NO KEY UPDATE)
              RETURNING host_id"
         }
         Table::ImageUrls => {
-            "UPDATE image_urls SET state = 'due', due_at = clock_timestamp(), attempts = 0, reason = NULL
+            "UPDATE image_urls SET state = 'due', due_at = clock_timestamp(), attempts = 0, reason = NULL,
+                    revisit_at = NULL, etag = NULL, last_modified = NULL
              WHERE image_url_id IN (
                  SELECT image_url_id FROM image_urls WHERE image_url_id = ANY($1) ORDER BY url FOR NO KEY UPDATE)
              RETURNING host_id"

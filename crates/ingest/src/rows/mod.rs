@@ -1,25 +1,40 @@
 //! Rows that pages, pictures and seeds become.
 //!
 //! Every transaction takes its locks in one order, so that none waits for another in a circle:
-//! seeds, hosts (inserts), pages, seed pages, image URLs, page images, images, sightings, outbox,
+//! seeds, hosts (inserts), URL patterns, pages, seed pages, image URLs, page images, images, sightings, outbox,
 //! and hosts (to wake them) last; within a table by key, pages and image URLs by URL.
 
 pub(crate) mod again;
-pub(crate) mod gone;
+pub(crate) mod budget;
 pub(crate) mod image;
 pub(crate) mod outbox;
 pub(crate) mod page;
 pub mod pauses;
 pub(crate) mod reach;
+pub mod removals;
 pub mod seeds;
+pub(crate) mod settle;
+mod shown;
+mod sightings;
+pub(crate) mod walk;
+
+/// What an answer lets the next request say, so that nothing is sent again that has not changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validators {
+    /// `ETag`, as it was sent; at most 1,024 bytes.
+    pub etag: Option<String>,
+    /// `Last-Modified`, as it was sent; at most 64 bytes.
+    pub last_modified: Option<String>,
+}
 
 /// Times that a transaction is run again where it met another one.
 const TRIES: u32 = 10;
 
-/// A deadlock or a serialization failure: the same transaction will do when run again.
+/// A deadlock, a serialization failure, or a row that went with a removal while another one was being
+/// written that refers to it: the same transaction will do when run again.
 fn is_collision(cause: &sqlx::Error) -> bool {
     let code = cause.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("40P01" | "40001"))
+    matches!(code.as_deref(), Some("40P01" | "40001" | "23503"))
 }
 
 /// Runs a transaction, again where it met another one.

@@ -39,11 +39,14 @@ impl Owed {
     }
 }
 
-/// Writes the messages into the outbox, at most one for a queue and image.
+/// Writes the messages into the outbox, at most one for a queue and image; how many that are.
 ///
 /// A message that waits already is locked by the update, so the relay cannot send it before this
 /// transaction's changes are visible.
-pub async fn owe(tx: &mut PgConnection, mut owed: Vec<Owed>) -> Result<(), sqlx::Error> {
+pub async fn owe(tx: &mut PgConnection, mut owed: Vec<Owed>) -> Result<u64, sqlx::Error> {
+    if owed.is_empty() {
+        return Ok(0);
+    }
     owed.sort_by(|a, b| (a.queue, a.image_id).cmp(&(b.queue, b.image_id)));
     owed.dedup_by(|a, b| (a.queue, a.image_id) == (b.queue, b.image_id));
     let queues: Vec<&str> = owed.iter().map(|owed| owed.queue).collect();
@@ -70,5 +73,5 @@ pub async fn owe(tx: &mut PgConnection, mut owed: Vec<Owed>) -> Result<(), sqlx:
     .bind(delays)
     .execute(tx)
     .await?;
-    Ok(())
+    Ok(owed.len() as u64)
 }

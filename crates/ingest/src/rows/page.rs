@@ -1,14 +1,18 @@
-//! A page that was read: its links, what it shows, and the sightings that come of it.
+//! Pages that were read: their links, what they show, and the sightings that come of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
-use tusou_contract::ImageId;
+use tusou_contract::{ImageId, SightingRights};
 
-use super::gone::part_page;
+use super::Validators;
 use super::outbox::{Owed, owe};
-use super::reach::{Seedling, host_ids, reach_pages, wake_hosts};
+use super::reach::{LeftOut, Reached, Seedling, reach_pages, wake_hosts};
+use super::settle::{Ended, Terms, end_pages, next_look};
+use super::shown::{self, Shown};
+use super::sightings;
+use super::walk::{SeedOf, seeds_of};
 use crate::address::Address;
 
 /// A picture as a page shows it.
@@ -22,6 +26,8 @@ pub struct PagePicture {
     pub title: String,
     /// The figure's caption.
     pub caption: String,
+    /// What the page says of its rights.
+    pub rights: SightingRights,
 }
 
 /// A page that was read.
@@ -40,14 +46,29 @@ pub struct PageRecord {
     pub title: Option<String>,
     /// Addresses on the page that are no URLs.
     pub unparsable: u32,
-    /// Pages that seeds reach by its links.
-    pub links: Vec<Seedling>,
+    /// Where its links lead; its seeds decide which of them they follow.
+    pub links: Vec<Address>,
+    /// The address that it gives as its own: its seeds reach it in the page's stead, so not a link further.
+    pub canonical: Option<Address>,
     /// What it shows.
     pub pictures: Vec<PagePicture>,
+    /// What the next request may say of this answer.
+    pub validators: Validators,
+    /// SHA-256 of the body and of the headers that rule it.
+    pub content_hash: [u8; 32],
 }
 
-/// What a page brought.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Pages to write together, each at most once.
+#[derive(Debug, Clone, Default)]
+pub struct PageBatch<'a> {
+    /// Those that were read.
+    pub read: Vec<&'a PageRecord>,
+    /// Those that brought nothing new.
+    pub ended: Vec<Ended>,
+}
+
+/// What pages brought, all of them together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageSummary {
     /// Pages that became due.
     pub pages: u64,
@@ -55,189 +76,175 @@ pub struct PageSummary {
     pub image_urls: u64,
     /// Images whose documents change.
     pub images: u64,
+    /// Pages of the batch whose rows are there no more: nothing was written of them.
+    pub missing: HashSet<i64>,
+    /// Links that are not followed.
+    pub left_out: LeftOut,
 }
 
-/// Writes a page's links, pictures and sightings, and what is owed to the broker for them.
+/// Writes pages' links, pictures and sightings, and what is owed to the broker for them.
 ///
 /// Pictures whose bytes are known become sightings at once; the others when their bytes come. A
-/// sighting of this page that the page no longer shows is gone since now.
-pub async fn record_page(
+/// sighting of a page that the page no longer shows is gone since now. Rows that would not change
+/// are not touched: `sightings.last_seen` is written with what else changes of a sighting, and by
+/// itself once it is more than a day old.
+pub async fn record_pages(
     tx: &mut PgConnection,
-    record: PageRecord,
-    coalesce: Duration,
+    batch: &PageBatch<'_>,
+    terms: &Terms,
 ) -> Result<PageSummary, sqlx::Error> {
-    let page_id = record.page_id;
-    let reached = reach_pages(tx, record.links).await?;
+    let links = seedlings(tx, &batch.read).await?;
+    let reached = if links.is_empty() {
+        Reached::default()
+    } else {
+        reach_pages(tx, links, terms.budgets).await?
+    };
     let mut wake = reached.hosts;
-    let seeded = is_seeded(tx, page_id).await?;
-    let (urls, new_hosts) = upsert_image_urls(tx, page_id, seeded, &record.pictures).await?;
-    let new_urls = new_hosts.len() as u64;
-    wake.extend(new_hosts);
-    replace_page_images(tx, page_id, &record.pictures, &urls).await?;
-    sqlx::query(
-        "UPDATE pages SET state = CASE WHEN due_at = $5 THEN 'done' ELSE state END,
-                attempts = attempts + 1, reason = NULL, status = $2, title = $3,
-                unparsable = $4, moved_to = NULL, fetched_at = now()
-         WHERE page_id = $1",
-    )
-    .bind(page_id)
-    .bind(i32::from(record.status))
-    .bind(record.title)
-    .bind(i32::try_from(record.unparsable).unwrap_or(i32::MAX))
-    .bind(record.due_at)
-    .execute(&mut *tx)
-    .await?;
+
+    let there = lock(tx, batch).await?;
+    let read: Vec<&PageRecord> = batch
+        .read
+        .iter()
+        .copied()
+        .filter(|record| there.contains(&record.page_id))
+        .collect();
+    let seeded = seeded(tx, &read).await?;
+    let gone: Vec<i64> = batch
+        .ended
+        .iter()
+        .filter(|page| page.gone)
+        .map(|page| page.id)
+        .collect();
+    let shown = Shown {
+        read: &read,
+        seeded: &seeded,
+        gone: &gone,
+    };
+    let written = shown::write(tx, &shown).await?;
+    wake.extend(&written.due);
+
+    write_read(tx, &read, terms).await?;
+    end_pages(tx, &batch.ended.iter().collect::<Vec<_>>(), terms).await?;
+
     // Last, since every page that shows the same logo waits for its row here.
-    let mut changed = see(tx, page_id).await?;
-    changed.extend(part_page(tx, page_id).await?);
-    let images = bump(tx, changed, coalesce).await?;
-    wake.remove(&record.host_id);
+    let mut changed = sightings::see_at_pages(tx, &written.seen).await?;
+    changed.extend(sightings::part(tx, &written.parted).await?);
+    let images = bump(tx, changed, terms.coalesce).await?;
+    for record in &read {
+        wake.remove(&record.host_id);
+    }
     wake_hosts(tx, &wake).await?;
+    let asked = batch.read.iter().map(|record| record.page_id);
+    let asked = asked.chain(batch.ended.iter().map(|page| page.id));
     Ok(PageSummary {
         pages: reached.due,
-        image_urls: new_urls,
+        image_urls: written.due.len() as u64,
         images,
+        missing: asked.filter(|id| !there.contains(id)).collect(),
+        left_out: reached.left_out,
     })
 }
 
-/// Whether a seed reaches the page still. Its row is locked, so that a seed's removal either sees
-/// what this page shows or is seen here.
-async fn is_seeded(tx: &mut PgConnection, page_id: i64) -> Result<bool, sqlx::Error> {
-    sqlx::query("SELECT FROM pages WHERE page_id = $1 FOR NO KEY UPDATE")
-        .bind(page_id)
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query_scalar("SELECT EXISTS (SELECT FROM seed_pages WHERE page_id = $1)")
-        .bind(page_id)
-        .fetch_one(tx)
-        .await
-}
-
-/// The ids of the pictures' URLs, and the hosts of those that became due. The rows are locked for
-/// share, with those that the page showed before: a picture's own transaction either sees this
-/// page's words or is seen by it.
-async fn upsert_image_urls(
+/// What the pages' seeds reach by their links.
+async fn seedlings(
     tx: &mut PgConnection,
-    page_id: i64,
-    seeded: bool,
-    pictures: &[PagePicture],
-) -> Result<(HashMap<String, i64>, Vec<i64>), sqlx::Error> {
-    let addresses: BTreeSet<&Address> = pictures.iter().map(|picture| &picture.address).collect();
-    let hosts = host_ids(tx, addresses.iter().map(|address| address.origin())).await?;
-    let urls: Vec<&str> = addresses.iter().map(|address| address.as_str()).collect();
-    let host_ids: Vec<i64> = addresses
+    read: &[&PageRecord],
+) -> Result<Vec<Seedling>, sqlx::Error> {
+    let linking: Vec<&PageRecord> = read
         .iter()
-        .map(|address| hosts[address.origin()])
+        .copied()
+        .filter(|record| !record.links.is_empty() || record.canonical.is_some())
         .collect();
-    let mut due: Vec<i64> = sqlx::query_scalar(
-        "INSERT INTO image_urls (url, host_id, state, reason)
-         SELECT wanted.url, wanted.host_id,
-                CASE WHEN $3 THEN 'due' ELSE 'skipped' END::url_state,
-                CASE WHEN $3 THEN NULL ELSE 'seed_removed' END
-         FROM unnest($1::text[], $2::bigint[]) AS wanted (url, host_id)
-         WHERE NOT EXISTS (SELECT FROM image_urls WHERE image_urls.url = wanted.url)
-         ORDER BY wanted.url ON CONFLICT (url) DO NOTHING RETURNING host_id",
-    )
-    .bind(&urls)
-    .bind(host_ids)
-    .bind(seeded)
-    .fetch_all(&mut *tx)
-    .await?;
-    if seeded {
-        due.extend(take_up_again(tx, &urls).await?);
-    } else {
-        due.clear();
+    if linking.is_empty() {
+        return Ok(Vec::new());
     }
-    let ids: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT url, image_url_id FROM image_urls
-         WHERE image_url_id IN (
-             SELECT image_url_id FROM image_urls WHERE url = ANY($1)
-             UNION SELECT image_url_id FROM page_images WHERE page_id = $2)
-         ORDER BY url FOR SHARE",
+    let ids: Vec<i64> = linking.iter().map(|record| record.page_id).collect();
+    let mut seeds: BTreeMap<i64, Vec<SeedOf>> = BTreeMap::new();
+    for (page, seed) in seeds_of(tx, &ids).await? {
+        seeds.entry(page).or_default().push(seed);
+    }
+    let mut found = Vec::new();
+    for record in linking {
+        for seed in seeds.get(&record.page_id).into_iter().flatten() {
+            found.extend(record.links.iter().filter_map(|link| seed.follow(link)));
+            found.extend(record.canonical.iter().filter_map(|own| seed.stay(own)));
+        }
+    }
+    Ok(found)
+}
+
+/// Locks the batch's pages, so that a seed's removal either sees what they show or is seen here.
+/// Those that are there.
+async fn lock(tx: &mut PgConnection, batch: &PageBatch<'_>) -> Result<HashSet<i64>, sqlx::Error> {
+    let read = batch.read.iter().map(|record| record.page_id);
+    let ids: Vec<i64> = read.chain(batch.ended.iter().map(|page| page.id)).collect();
+    let there: Vec<i64> = sqlx::query_scalar(
+        "SELECT page_id FROM pages WHERE page_id = ANY($1) ORDER BY url FOR NO KEY UPDATE",
     )
-    .bind(&urls)
-    .bind(page_id)
+    .bind(ids)
     .fetch_all(tx)
     .await?;
-    Ok((ids.into_iter().collect(), due))
+    Ok(there.into_iter().collect())
 }
 
-/// Due again are image URLs that were let go with their seed, and those that no page showed any more:
-/// what they last answered may be long ago, and nobody has asked since.
-async fn take_up_again(tx: &mut PgConnection, urls: &[&str]) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar(
-        "UPDATE image_urls SET state = 'due', due_at = now(), attempts = 0, reason = NULL
-         WHERE image_url_id IN (
-             SELECT image_url_id FROM image_urls
-             WHERE url = ANY($1) AND (
-                 (state = 'skipped' AND reason = 'seed_removed')
-                 OR (state <> 'due' AND NOT EXISTS (
-                     SELECT FROM page_images WHERE page_images.image_url_id = image_urls.image_url_id)))
-             ORDER BY url FOR NO KEY UPDATE)
-         RETURNING host_id",
+/// Those pages that a seed reaches still. They are locked.
+async fn seeded(tx: &mut PgConnection, read: &[&PageRecord]) -> Result<HashSet<i64>, sqlx::Error> {
+    if read.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ids: Vec<i64> = read.iter().map(|record| record.page_id).collect();
+    let seeded: Vec<i64> = sqlx::query_scalar(
+        "SELECT page_id FROM unnest($1::bigint[]) AS read (page_id)
+         WHERE EXISTS (SELECT FROM seed_pages WHERE seed_pages.page_id = read.page_id)",
     )
-    .bind(urls)
+    .bind(ids)
     .fetch_all(tx)
-    .await
+    .await?;
+    Ok(seeded.into_iter().collect())
 }
 
-async fn replace_page_images(
+/// Writes the rows of pages that were read. What a page is known by is kept only where it is done:
+/// one that became due again meanwhile is to be read whatever it answers.
+async fn write_read(
     tx: &mut PgConnection,
-    page_id: i64,
-    pictures: &[PagePicture],
-    urls: &HashMap<String, i64>,
+    read: &[&PageRecord],
+    terms: &Terms,
 ) -> Result<(), sqlx::Error> {
-    let mut seen = BTreeSet::new();
-    let mut rows: Vec<(i64, &PagePicture)> = pictures
-        .iter()
-        .map(|picture| (urls[picture.address.as_str()], picture))
-        .filter(|(id, _)| seen.insert(*id))
-        .collect();
-    rows.sort_unstable_by_key(|(id, _)| *id);
-    let ids: Vec<i64> = rows.iter().map(|(id, _)| *id).collect();
-    sqlx::query("DELETE FROM page_images WHERE page_id = $1 AND image_url_id <> ALL($2)")
-        .bind(page_id)
-        .bind(&ids)
-        .execute(&mut *tx)
-        .await?;
-    let texts = |pick: fn(&PagePicture) -> &str| -> Vec<&str> {
-        rows.iter().map(|(_, picture)| pick(picture)).collect()
-    };
-    sqlx::query(
-        "INSERT INTO page_images (page_id, image_url_id, alt, title, caption)
-         SELECT $1, id, alt, title, caption
-         FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[]) AS shown (id, alt, title, caption)
-         ON CONFLICT (page_id, image_url_id)
-            DO UPDATE SET alt = EXCLUDED.alt, title = EXCLUDED.title, caption = EXCLUDED.caption",
-    )
-    .bind(page_id)
-    .bind(&ids)
-    .bind(texts(|picture| &picture.alt))
-    .bind(texts(|picture| &picture.title))
-    .bind(texts(|picture| &picture.caption))
+    if read.is_empty() {
+        return Ok(());
+    }
+    let (min, max) = terms.revisits();
+    sqlx::query(concat!(
+        "UPDATE pages SET
+            state = CASE WHEN pages.due_at = came.due_at THEN 'done' ELSE pages.state END,
+            attempts = pages.attempts + 1, reason = NULL, status = came.status, title = came.title,
+            unparsable = came.unparsable, moved_to = NULL, fetched_at = now(),
+            etag = CASE WHEN pages.due_at = came.due_at THEN came.etag ELSE pages.etag END,
+            last_modified = CASE WHEN pages.due_at = came.due_at THEN came.last_modified ELSE pages.last_modified END,
+            content_hash = CASE WHEN pages.due_at = came.due_at THEN came.content_hash ELSE pages.content_hash END,
+            revisit_seconds = CASE WHEN $2 = 0 THEN pages.revisit_seconds
+                                   ELSE ", next_look!("pages", "pages.content_hash IS DISTINCT FROM came.content_hash"), " END,
+            revisit_at = CASE WHEN $2 > 0 AND pages.due_at = came.due_at
+                              THEN now() + make_interval(secs => ",
+                                   next_look!("pages", "pages.content_hash IS DISTINCT FROM came.content_hash"), ") END
+         FROM unnest($3::bigint[], $4::timestamptz[], $5::int[], $6::text[], $7::int[], $8::text[],
+                     $9::text[], $10::bytea[])
+              AS came (page_id, due_at, status, title, unparsable, etag, last_modified, content_hash)
+         WHERE pages.page_id = came.page_id"
+    ))
+    .bind(min)
+    .bind(max)
+    .bind(read.iter().map(|page| page.page_id).collect::<Vec<_>>())
+    .bind(read.iter().map(|page| page.due_at).collect::<Vec<_>>())
+    .bind(read.iter().map(|page| i32::from(page.status)).collect::<Vec<_>>())
+    .bind(read.iter().map(|page| page.title.as_deref()).collect::<Vec<_>>())
+    .bind(read.iter().map(|page| i32::try_from(page.unparsable).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+    .bind(read.iter().map(|page| page.validators.etag.as_deref()).collect::<Vec<_>>())
+    .bind(read.iter().map(|page| page.validators.last_modified.as_deref()).collect::<Vec<_>>())
+    .bind(read.iter().map(|page| &page.content_hash[..]).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())
-}
-
-/// Sees at this page every picture whose bytes are known.
-async fn see(tx: &mut PgConnection, page_id: i64) -> Result<BTreeSet<ImageId>, sqlx::Error> {
-    let seen: Vec<Vec<u8>> = sqlx::query_scalar(
-        "INSERT INTO sightings (image_id, page_id, image_url_id, alt, title, caption, nearby, rights)
-         SELECT image_id, page_id, image_url_id, alt, title, caption, nearby, page_images.rights
-         FROM page_images JOIN image_urls USING (image_url_id)
-         WHERE page_id = $1 AND image_id IS NOT NULL
-         ORDER BY image_id, image_url_id
-         ON CONFLICT (image_id, page_id, image_url_id)
-            DO UPDATE SET alt = EXCLUDED.alt, title = EXCLUDED.title, caption = EXCLUDED.caption,
-                          nearby = EXCLUDED.nearby, rights = EXCLUDED.rights,
-                          last_seen = now(), gone_since = NULL
-         RETURNING image_id",
-    )
-    .bind(page_id)
-    .fetch_all(tx)
-    .await?;
-    Ok(image_ids(seen))
 }
 
 pub(super) fn image_ids(rows: Vec<Vec<u8>>) -> BTreeSet<ImageId> {
@@ -246,14 +253,13 @@ pub(super) fn image_ids(rows: Vec<Vec<u8>>) -> BTreeSet<ImageId> {
         .collect()
 }
 
-/// Raises the revision of images whose documents change, and owes the indexer a message for each.
-pub(super) async fn bump(
+/// Raises the revision of images whose documents change, in the order of their ids.
+pub(super) async fn raise(
     tx: &mut PgConnection,
-    images: BTreeSet<ImageId>,
-    coalesce: Duration,
-) -> Result<u64, sqlx::Error> {
+    images: &BTreeSet<ImageId>,
+) -> Result<(), sqlx::Error> {
     if images.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
     let ids: Vec<&[u8]> = images.iter().map(|id| &id.as_bytes()[..]).collect();
     sqlx::query(
@@ -261,8 +267,18 @@ pub(super) async fn bump(
          WHERE image_id IN (SELECT image_id FROM images WHERE image_id = ANY($1) ORDER BY image_id FOR NO KEY UPDATE)",
     )
     .bind(ids)
-    .execute(&mut *tx)
+    .execute(tx)
     .await?;
+    Ok(())
+}
+
+/// Raises the revision of images whose documents change, and owes the indexer a message for each.
+pub(super) async fn bump(
+    tx: &mut PgConnection,
+    images: BTreeSet<ImageId>,
+    coalesce: Duration,
+) -> Result<u64, sqlx::Error> {
+    raise(tx, &images).await?;
     let owed = images
         .iter()
         .map(|id| Owed::changed(*id, coalesce))

@@ -7,6 +7,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::again_where_it_met;
+use super::budget::Budgets;
 use super::reach::{Reached, Seedling, reach_pages, wake_hosts};
 use crate::address::{Address, Scope};
 
@@ -131,10 +132,11 @@ async fn reach(
         depth: 0,
         address: url.clone(),
     };
-    let mut reached = reach_pages(&mut *tx, vec![start]).await?;
+    let mut reached = reach_pages(&mut *tx, vec![start], Budgets::UNBOUNDED).await?;
     if known {
         let again: Vec<i64> = sqlx::query_scalar(
-            "UPDATE pages SET state = 'due', due_at = now(), attempts = 0, reason = NULL
+            "UPDATE pages SET state = 'due', due_at = now(), attempts = 0, reason = NULL, revisit_at = NULL,
+                    etag = NULL, last_modified = NULL, content_hash = NULL
              WHERE page_id IN (
                  SELECT page_id FROM pages JOIN seed_pages USING (page_id)
                  WHERE seed_id = $1 AND (state = 'failed' OR ($2 AND state = 'done'))

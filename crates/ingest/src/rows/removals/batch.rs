@@ -1,0 +1,459 @@
+//! The rows of a removal, a batch and a transaction at a time.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use sqlx::{PgConnection, PgPool};
+use time::Duration;
+use tusou_contract::{ImageId, Queue};
+
+use super::keep_out::KEEP_OUT_LOCK;
+use super::{Removed, Subject, record};
+use crate::rows::again_where_it_met;
+use crate::rows::outbox::{Owed, owe};
+use crate::rows::page::bump;
+
+/// Pages or image URLs of one transaction.
+const BATCH: usize = 1_000;
+/// Ids that are looked through at once for those of a host, by the primary key.
+const WINDOW: i64 = 20_000;
+/// One batch of all removals at a time: of two that each take one of an image's last two sightings,
+/// the later one sees that it is the last.
+const BATCH_LOCK: i64 = KEEP_OUT_LOCK + 1;
+/// Images that stay are written once for many batches.
+const COALESCE: Duration = Duration::seconds(2);
+
+/// A removal at work: it is kept out since [`Removing::begin`], and its rows go with each
+/// [`Removing::step`].
+#[derive(Debug)]
+pub struct Removing {
+    removal_id: i64,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    Image(ImageId),
+    Rows {
+        pages: Rows,
+        image_urls: Rows,
+        hosts: Vec<i64>,
+    },
+    Done,
+}
+
+/// Rows of one table that are still to go.
+#[derive(Debug, Default)]
+struct Rows {
+    found: VecDeque<i64>,
+    /// Up to which id of the table was looked, and where it ends.
+    last: i64,
+    end: i64,
+}
+
+/// A batch: rows of both tables.
+#[derive(Debug, Default)]
+struct Batch {
+    pages: Vec<i64>,
+    image_urls: Vec<i64>,
+}
+
+impl Removing {
+    /// Keeps the subject out from now on. Where it is already, the record stays, with the new reason
+    /// unless that is empty.
+    pub async fn begin(pool: &PgPool, subject: &Subject, why: &str) -> Result<Self, sqlx::Error> {
+        let mut tx = pool.begin().await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(KEEP_OUT_LOCK)
+            .execute(&mut *tx)
+            .await?;
+        let removal_id = sqlx::query_scalar(
+            "INSERT INTO removals (kind, subject, why) VALUES ($1, $2, $3)
+             ON CONFLICT (kind, subject) DO UPDATE
+                SET why = CASE WHEN EXCLUDED.why = '' THEN removals.why ELSE EXCLUDED.why END
+             RETURNING removal_id",
+        )
+        .bind(subject.kind())
+        .bind(subject.text())
+        .bind(why)
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        let work = match subject {
+            Subject::Image(id) => Work::Image(*id),
+            Subject::Url(address) => of_url(pool, address.as_str()).await?,
+            Subject::Host(name) => of_host(pool, name).await?,
+        };
+        Ok(Self { removal_id, work })
+    }
+
+    /// Takes the next rows out, in one transaction, with the messages owed for them; `None` where
+    /// none is left.
+    pub async fn step(&mut self, pool: &PgPool) -> Result<Option<Removed>, sqlx::Error> {
+        let id = self.removal_id;
+        let removed = match &mut self.work {
+            Work::Done => return Ok(None),
+            Work::Image(image) => {
+                let image = *image;
+                let removed =
+                    again_where_it_met(async || take_image(pool, id, image).await).await?;
+                self.work = Work::Done;
+                return Ok(Some(removed));
+            }
+            Work::Rows {
+                pages,
+                image_urls,
+                hosts,
+            } => {
+                let mut batch = Batch {
+                    pages: next_pages(pool, pages, hosts).await?,
+                    image_urls: Vec::new(),
+                };
+                if batch.pages.len() < BATCH {
+                    batch.image_urls = next_image_urls(pool, image_urls, hosts).await?;
+                }
+                if batch.pages.is_empty() && batch.image_urls.is_empty() {
+                    let hosts = std::mem::take(hosts);
+                    self.work = Work::Done;
+                    forget_patterns(pool, &hosts).await?;
+                    return Ok(None);
+                }
+                again_where_it_met(async || take(pool, id, &batch).await).await?
+            }
+        };
+        Ok(Some(removed))
+    }
+}
+
+async fn of_url(pool: &PgPool, url: &str) -> Result<Work, sqlx::Error> {
+    let pages: Vec<i64> = sqlx::query_scalar("SELECT page_id FROM pages WHERE url = $1")
+        .bind(url)
+        .fetch_all(pool)
+        .await?;
+    let image_urls: Vec<i64> =
+        sqlx::query_scalar("SELECT image_url_id FROM image_urls WHERE url = $1")
+            .bind(url)
+            .fetch_all(pool)
+            .await?;
+    let rows = |found: Vec<i64>| Rows {
+        found: found.into(),
+        ..Rows::default()
+    };
+    Ok(Work::Rows {
+        pages: rows(pages),
+        image_urls: rows(image_urls),
+        hosts: Vec::new(),
+    })
+}
+
+async fn of_host(pool: &PgPool, name: &str) -> Result<Work, sqlx::Error> {
+    let hosts: Vec<i64> = sqlx::query_scalar(
+        "SELECT host_id FROM hosts
+         WHERE regexp_replace(origin, '^https?://|:[0-9]+$', '', 'g') = $1 ORDER BY host_id",
+    )
+    .bind(name)
+    .fetch_all(pool)
+    .await?;
+    // Rows of the host that come after these are none: it is kept out.
+    let (pages, image_urls): (i64, i64) = sqlx::query_as(
+        "SELECT coalesce((SELECT max(page_id) FROM pages), 0),
+                coalesce((SELECT max(image_url_id) FROM image_urls), 0)",
+    )
+    .fetch_one(pool)
+    .await?;
+    let rows = |end: i64| Rows {
+        end: if hosts.is_empty() { 0 } else { end },
+        ..Rows::default()
+    };
+    Ok(Work::Rows {
+        pages: rows(pages),
+        image_urls: rows(image_urls),
+        hosts,
+    })
+}
+
+async fn next_pages(
+    pool: &PgPool,
+    rows: &mut Rows,
+    hosts: &[i64],
+) -> Result<Vec<i64>, sqlx::Error> {
+    let statement = "SELECT page_id FROM pages
+         WHERE host_id = ANY($1) AND page_id > $2 AND page_id <= $3 ORDER BY page_id";
+    next(pool, rows, hosts, statement).await
+}
+
+async fn next_image_urls(
+    pool: &PgPool,
+    rows: &mut Rows,
+    hosts: &[i64],
+) -> Result<Vec<i64>, sqlx::Error> {
+    let statement = "SELECT image_url_id FROM image_urls
+         WHERE host_id = ANY($1) AND image_url_id > $2 AND image_url_id <= $3 ORDER BY image_url_id";
+    next(pool, rows, hosts, statement).await
+}
+
+/// Up to a batch of rows: neither table has an index of all rows by host, so the ids are looked
+/// through in windows, once from the beginning to the end.
+async fn next(
+    pool: &PgPool,
+    rows: &mut Rows,
+    hosts: &[i64],
+    statement: &'static str,
+) -> Result<Vec<i64>, sqlx::Error> {
+    while rows.found.len() < BATCH && rows.last < rows.end {
+        let found: Vec<i64> = sqlx::query_scalar(statement)
+            .bind(hosts)
+            .bind(rows.last)
+            .bind(rows.last + WINDOW)
+            .fetch_all(pool)
+            .await?;
+        rows.last += WINDOW;
+        rows.found.extend(found);
+    }
+    let most = rows.found.len().min(BATCH);
+    Ok(rows.found.drain(..most).collect())
+}
+
+async fn forget_patterns(pool: &PgPool, hosts: &[i64]) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM url_patterns WHERE host_id = ANY($1)")
+        .bind(hosts)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+async fn one_at_a_time(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(BATCH_LOCK)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Takes pages and image URLs out, and the images that nothing shows any more. Locks are taken in
+/// the order that `rows/mod.rs` gives.
+async fn take(pool: &PgPool, removal_id: i64, batch: &Batch) -> Result<Removed, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    one_at_a_time(&mut tx).await?;
+    lock_pages(&mut tx, &batch.pages).await?;
+    let touched: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT image_id FROM sightings WHERE page_id = ANY($1) OR image_url_id = ANY($2)
+         UNION SELECT image_id FROM image_urls WHERE image_url_id = ANY($2) AND image_id IS NOT NULL",
+    )
+    .bind(&batch.pages)
+    .bind(&batch.image_urls)
+    .fetch_all(&mut *tx)
+    .await?;
+    let may_go: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT image_id FROM images WHERE image_id = ANY($3) AND relative_path IS NULL
+         AND NOT EXISTS (
+             SELECT FROM sightings WHERE sightings.image_id = images.image_id
+              AND page_id <> ALL($1) AND image_url_id <> ALL($2))",
+    )
+    .bind(&batch.pages)
+    .bind(&batch.image_urls)
+    .bind(&touched)
+    .fetch_all(&mut *tx)
+    .await?;
+    lock_images(&mut tx, &batch.image_urls, &may_go).await?;
+    let sightings =
+        sqlx::query("DELETE FROM sightings WHERE page_id = ANY($1) OR image_url_id = ANY($2)")
+            .bind(&batch.pages)
+            .bind(&batch.image_urls)
+            .execute(&mut *tx)
+            .await?;
+    // Asked again under the locks: another page may show it since.
+    let go: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT image_id FROM images WHERE image_id = ANY($1)
+         AND NOT EXISTS (SELECT FROM sightings WHERE sightings.image_id = images.image_id)",
+    )
+    .bind(&may_go)
+    .fetch_all(&mut *tx)
+    .await?;
+    let go = image_ids(go);
+    let hosts = delete_pages(&mut tx, &batch.pages).await?;
+    let image_urls = sqlx::query("DELETE FROM image_urls WHERE image_url_id = ANY($1)")
+        .bind(&batch.image_urls)
+        .execute(&mut *tx)
+        .await?;
+    // The URLs that are left showed it on pages that are no more: what they show now is not known.
+    sqlx::query(
+        "UPDATE image_urls SET image_id = NULL, etag = NULL, last_modified = NULL
+         WHERE image_id = ANY($1)",
+    )
+    .bind(digests(&go))
+    .execute(&mut *tx)
+    .await?;
+    let bytes = delete_images(&mut tx, &go).await?;
+    let stay: BTreeSet<ImageId> = image_ids(touched).difference(&go).copied().collect();
+    bump(&mut tx, stay, COALESCE).await?;
+    let removed = Removed {
+        pages: hosts.len() as u64,
+        image_urls: image_urls.rows_affected(),
+        sightings: sightings.rows_affected(),
+        images: go.len() as u64,
+        bytes,
+    };
+    record::add(&mut tx, removal_id, removed).await?;
+    count_out(&mut tx, &hosts).await?;
+    tx.commit().await?;
+    Ok(removed)
+}
+
+/// Takes one image out. Its URLs stay: they are skipped, unless they are due, and show another
+/// picture one day.
+async fn take_image(
+    pool: &PgPool,
+    removal_id: i64,
+    image: ImageId,
+) -> Result<Removed, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    one_at_a_time(&mut tx).await?;
+    let id = &image.as_bytes()[..];
+    lock_images(&mut tx, &[], &[id.to_vec()]).await?;
+    let sightings = sqlx::query("DELETE FROM sightings WHERE image_id = $1")
+        .bind(id)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query(
+        "UPDATE image_urls SET image_id = NULL, etag = NULL, last_modified = NULL,
+                reason = CASE WHEN state = 'done' THEN 'removed' ELSE reason END,
+                state = CASE WHEN state = 'done' THEN 'skipped' ELSE state END
+         WHERE image_id = $1",
+    )
+    .bind(id)
+    .execute(&mut *tx)
+    .await?;
+    let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM images WHERE image_id = $1)")
+        .bind(id)
+        .fetch_one(&mut *tx)
+        .await?;
+    let go: BTreeSet<ImageId> = known.then_some(image).into_iter().collect();
+    let bytes = delete_images(&mut tx, &go).await?;
+    let removed = Removed {
+        sightings: sightings.rows_affected(),
+        images: go.len() as u64,
+        bytes,
+        ..Removed::default()
+    };
+    record::add(&mut tx, removal_id, removed).await?;
+    tx.commit().await?;
+    Ok(removed)
+}
+
+async fn lock_pages(tx: &mut PgConnection, pages: &[i64]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "SELECT FROM seeds WHERE seed_id IN (SELECT seed_id FROM seed_pages WHERE page_id = ANY($1))
+         ORDER BY seed_id FOR NO KEY UPDATE",
+    )
+    .bind(pages)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("SELECT FROM pages WHERE page_id = ANY($1) ORDER BY url FOR UPDATE")
+        .bind(pages)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Locks image URLs that go and those of images that may go, so that no page sees one of these
+/// meanwhile, then the images.
+async fn lock_images(
+    tx: &mut PgConnection,
+    image_urls: &[i64],
+    images: &[Vec<u8>],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "SELECT FROM image_urls WHERE image_url_id = ANY($1) OR image_id = ANY($2)
+         ORDER BY url FOR UPDATE",
+    )
+    .bind(image_urls)
+    .bind(images)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("SELECT FROM images WHERE image_id = ANY($1) ORDER BY image_id FOR UPDATE")
+        .bind(images)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Deletes pages and what hangs on them, and counts them out of their seeds; the host of each.
+async fn delete_pages(tx: &mut PgConnection, pages: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query(
+        "WITH gone AS (DELETE FROM seed_pages WHERE page_id = ANY($1) RETURNING seed_id)
+         UPDATE seeds SET pages = greatest(seeds.pages - counted.pages, 0)
+         FROM (SELECT seed_id, count(*) AS pages FROM gone GROUP BY seed_id) AS counted
+         WHERE seeds.seed_id = counted.seed_id",
+    )
+    .bind(pages)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query_scalar("DELETE FROM pages WHERE page_id = ANY($1) RETURNING host_id")
+        .bind(pages)
+        .fetch_all(tx)
+        .await
+}
+
+/// Counts pages out of their hosts.
+async fn count_out(tx: &mut PgConnection, hosts: &[i64]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE url_patterns SET pages = greatest(url_patterns.pages - counted.pages, 0)
+         FROM (SELECT host_id, count(*) AS pages FROM unnest($1::bigint[]) AS gone (host_id)
+               GROUP BY host_id) AS counted
+         WHERE url_patterns.host_id = counted.host_id AND pattern = ''",
+    )
+    .bind(hosts)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Deletes images, with their embeddings and encodings, and owes the indexer a message for each, for
+/// what has no row has no document. The bytes of their originals.
+async fn delete_images(
+    tx: &mut PgConnection,
+    images: &BTreeSet<ImageId>,
+) -> Result<u64, sqlx::Error> {
+    if images.is_empty() {
+        return Ok(0);
+    }
+    let ids = digests(images);
+    sqlx::query(
+        "INSERT INTO removed_images (image_id, blob_key, thumbnail_key)
+         SELECT image_id, blob_key, thumbnail_key
+         FROM images LEFT JOIN encodings USING (image_id)
+         WHERE image_id = ANY($1) ORDER BY image_id
+         ON CONFLICT (image_id) DO UPDATE
+            SET blob_key = EXCLUDED.blob_key, thumbnail_key = EXCLUDED.thumbnail_key,
+                removed_at = EXCLUDED.removed_at, blobs_gone_at = NULL",
+    )
+    .bind(&ids)
+    .execute(&mut *tx)
+    .await?;
+    let bytes: Vec<i64> =
+        sqlx::query_scalar("DELETE FROM images WHERE image_id = ANY($1) RETURNING bytes")
+            .bind(&ids)
+            .fetch_all(&mut *tx)
+            .await?;
+    // What has not left yet need not be encoded.
+    sqlx::query("DELETE FROM outbox WHERE queue = ANY($1) AND image_id = ANY($2)")
+        .bind([Queue::ImagesFetched.name(), Queue::ImagesReencode.name()])
+        .bind(&ids)
+        .execute(&mut *tx)
+        .await?;
+    let owed = images
+        .iter()
+        .map(|id| Owed::changed(*id, Duration::ZERO))
+        .collect();
+    owe(tx, owed).await?;
+    Ok(bytes.iter().map(|bytes| bytes.unsigned_abs()).sum())
+}
+
+fn image_ids(rows: Vec<Vec<u8>>) -> BTreeSet<ImageId> {
+    let id = |row: &Vec<u8>| ImageId::from_digest(row).expect("the schema checks the length");
+    rows.iter().map(id).collect()
+}
+
+fn digests(ids: &BTreeSet<ImageId>) -> Vec<&[u8]> {
+    ids.iter().map(|id| &id.as_bytes()[..]).collect()
+}
