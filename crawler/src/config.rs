@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use tusou_ingest::{Budgets, Terms, tracking};
 use tusou_platform::config::{Config, Network};
-use tusou_platform::door::Limits;
+use tusou_platform::door::{Limits, Reach};
 
+use crate::directives::Obey;
 use crate::error::CrawlError;
 
 /// What the crawler needs to know of the configuration.
@@ -15,10 +17,14 @@ pub(crate) struct Settings {
     /// The whole `User-Agent` header.
     pub(crate) user_agent: String,
     pub(crate) network: Network,
+    /// How far the door leads: beyond loopback only with a contact.
+    pub(crate) reach: Reach,
     pub(crate) hosts: usize,
     pub(crate) host_concurrency: usize,
     pub(crate) host_delay: Duration,
     pub(crate) max_crawl_delay: Duration,
+    pub(crate) max_host_delay: Duration,
+    pub(crate) host_attempts: u32,
     pub(crate) lease: Duration,
     pub(crate) lease_urls: u32,
     pub(crate) connect_timeout: Duration,
@@ -29,7 +35,12 @@ pub(crate) struct Settings {
     pub(crate) max_attempts: u32,
     pub(crate) retry_after: Duration,
     pub(crate) outbox_limit: u32,
-    pub(crate) coalesce: time::Duration,
+    /// What the operator lets it obey of what owners ask.
+    pub(crate) obey: Obey,
+    /// What is dropped from the addresses that pages hold.
+    pub(crate) tracking: tracking::Rules,
+    /// By what rules outcomes are written.
+    pub(crate) terms: Terms,
 }
 
 impl Settings {
@@ -42,6 +53,7 @@ impl Settings {
             "" => format!("{}/{version}", crawler.agent),
             contact => format!("{}/{version} (+{contact})", crawler.agent),
         };
+        let seconds = |seconds| u32::try_from(seconds).unwrap_or(u32::MAX);
         let limits = |max_bytes| Limits {
             max_bytes,
             read_timeout: Duration::from_millis(crawler.read_timeout_ms),
@@ -51,10 +63,17 @@ impl Settings {
             agent: crawler.agent.clone(),
             user_agent,
             network: config.network.clone(),
+            reach: if crawler.contact.is_empty() {
+                Reach::LoopbackOnly
+            } else {
+                Reach::Anywhere
+            },
             hosts: crawler.hosts,
             host_concurrency: crawler.host_concurrency,
             host_delay: Duration::from_millis(crawler.host_delay_ms),
             max_crawl_delay: Duration::from_millis(crawler.max_crawl_delay_ms),
+            max_host_delay: Duration::from_millis(crawler.max_host_delay_ms),
+            host_attempts: crawler.host_attempts,
             lease: Duration::from_secs(crawler.lease_seconds.into()),
             lease_urls: crawler.lease_urls,
             connect_timeout: Duration::from_millis(crawler.connect_timeout_ms),
@@ -65,9 +84,22 @@ impl Settings {
             max_attempts: crawler.max_attempts,
             retry_after: Duration::from_millis(crawler.retry_after_ms),
             outbox_limit: crawler.outbox_limit,
-            coalesce: time::Duration::milliseconds(
-                i64::try_from(crawler.coalesce_ms).unwrap_or(i64::MAX),
-            ),
+            obey: Obey {
+                noai: crawler.obey_noai,
+                tdm: crawler.obey_tdm,
+            },
+            tracking: tracking::Rules::new(&crawler.drop_parameters),
+            terms: Terms {
+                coalesce: time::Duration::milliseconds(
+                    i64::try_from(crawler.coalesce_ms).unwrap_or(i64::MAX),
+                ),
+                revisit_min_seconds: seconds(crawler.revisit_min_seconds),
+                revisit_max_seconds: seconds(crawler.revisit_max_seconds),
+                budgets: Budgets {
+                    host_pages: crawler.max_host_pages,
+                    pattern_pages: crawler.max_pattern_pages,
+                },
+            },
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Why crawling stops or waits. What becomes of a single URL is an outcome, not an error.
 
+use std::sync::Arc;
+
 use tusou_ingest::AddressError;
 use tusou_ingest::address::UnknownScope;
 use tusou_platform::blobs::BlobError;
@@ -21,6 +23,9 @@ pub enum CrawlError {
     /// The broker is away or refused a message.
     #[error("the broker failed")]
     Broker(#[from] BrokerError),
+    /// Outcomes that were to be written together were not; all of them are told.
+    #[error("outcomes could not be written")]
+    Together(#[source] Arc<CrawlError>),
     /// Another process holds the host now: this result is refused.
     #[error("the host's lease was lost")]
     LeaseLost,
@@ -49,6 +54,7 @@ impl CrawlError {
             Self::Blob(_) => true,
             Self::Broker(cause) => matches!(cause, BrokerError::Away(_)),
             Self::LeaseLost => true,
+            Self::Together(cause) => cause.is_transient(),
             Self::Connect(cause) => cause.is_transient(),
             Self::Row { .. } | Self::Scope(_) | Self::Config(_) => false,
         }

@@ -52,6 +52,22 @@ struct Inner {
     /// Messages in the outbox when it was last counted, and those written here since.
     counted: AtomicU32,
     written: AtomicU32,
+    /// Messages that outcomes may lead to which are fetched for or wait to be written.
+    expected: AtomicU32,
+}
+
+/// Messages that are expected, until this is dropped: then they are written, or never will be.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    gate: Gate,
+    messages: u32,
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        let expected = &self.gate.0.expected;
+        expected.fetch_sub(self.messages, Ordering::Relaxed);
+    }
 }
 
 impl Gate {
@@ -61,6 +77,7 @@ impl Gate {
             outbox_limit,
             counted: AtomicU32::new(0),
             written: AtomicU32::new(0),
+            expected: AtomicU32::new(0),
         }))
     }
 
@@ -93,19 +110,40 @@ impl Gate {
     pub(crate) fn outbox_counted(&self, messages: u32) {
         self.0.counted.store(messages, Ordering::Relaxed);
         self.0.written.store(0, Ordering::Relaxed);
-        self.set(Bolt::Outbox, messages > self.0.outbox_limit);
+        self.set(Bolt::Outbox, self.outbox() > self.0.outbox_limit);
     }
 
     /// Messages were written to the outbox: what the relay took meanwhile is not known, so this
     /// shuts the gate rather too early than too late, until the next count.
     pub(crate) fn outbox_written(&self, messages: u64) {
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-        let before = self.0.written.fetch_add(messages, Ordering::Relaxed);
-        let counted = self.0.counted.load(Ordering::Relaxed);
-        let estimate = counted.saturating_add(before).saturating_add(messages);
-        if estimate > self.0.outbox_limit {
+        self.0.written.fetch_add(messages, Ordering::Relaxed);
+        self.judge_outbox();
+    }
+
+    /// So many messages may come of what is fetched now, or was and waits to be written: hundreds
+    /// of outcomes wait for one transaction.
+    pub(crate) fn expect(&self, messages: usize) -> Expected {
+        let messages = u32::try_from(messages).unwrap_or(u32::MAX / 2);
+        self.0.expected.fetch_add(messages, Ordering::Relaxed);
+        self.judge_outbox();
+        Expected {
+            gate: self.clone(),
+            messages,
+        }
+    }
+
+    fn judge_outbox(&self) {
+        if self.outbox() > self.0.outbox_limit {
             self.set(Bolt::Outbox, true);
         }
+    }
+
+    /// What the outbox may come to hold, as far as it is known here.
+    fn outbox(&self) -> u32 {
+        let parts = [&self.0.counted, &self.0.written, &self.0.expected];
+        let parts = parts.map(|part| part.load(Ordering::Relaxed));
+        parts.into_iter().fold(0, u32::saturating_add)
     }
 }
 
@@ -188,6 +226,24 @@ mod tests {
         assert!(!gate.is_open());
         gate.outbox_counted(11);
         assert!(!gate.is_open());
+        gate.outbox_counted(10);
+        assert!(gate.is_open());
+    }
+
+    #[test]
+    fn what_is_expected_counts_until_it_is_there() {
+        let gate = Gate::new(10);
+        gate.outbox_counted(6);
+        let expected = gate.expect(4);
+        assert!(gate.is_open());
+        let more = gate.expect(1);
+        assert!(!gate.is_open());
+        drop(more);
+        gate.outbox_counted(6);
+        assert!(gate.is_open(), "the next count opens it");
+        gate.outbox_written(4);
+        assert!(!gate.is_open(), "rather too early than too late");
+        drop(expected);
         gate.outbox_counted(10);
         assert!(gate.is_open());
     }

@@ -2,19 +2,27 @@
 //! as blobs, rows and outbox messages, which its relay brings to the broker.
 
 mod config;
+pub mod directives;
 mod error;
 pub mod extract;
+mod failure;
 mod fetch;
 mod frontier;
 mod gate;
 mod host;
+mod host_files;
 mod janitor;
+mod measure;
 mod metrics;
 mod pace;
 mod pipeline;
 mod relay;
+mod revisit;
 pub mod robots;
-mod rules;
+pub mod sitemap;
+mod slots;
+mod writer;
 
 pub use error::CrawlError;
+pub use measure::lease_once;
 pub use pipeline::run;

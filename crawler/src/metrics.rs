@@ -18,6 +18,22 @@ pub(crate) fn fetched(kind: Kind, took: Duration, bytes: usize) {
     counter!("crawler_fetched_bytes_total", "kind" => kind.as_str()).increment(bytes as u64);
 }
 
+/// One transaction of outcomes, collisions and all.
+pub(crate) fn written(kind: Kind, outcomes: usize, took: Duration) {
+    histogram!("crawler_write_seconds", "kind" => kind.as_str()).record(took);
+    histogram!("crawler_write_outcomes", "kind" => kind.as_str()).record(outcomes as f64);
+}
+
+/// Links that are not followed although a seed reaches them.
+pub(crate) fn left_out(reason: &'static str, links: u64) {
+    counter!("crawler_links_left_out_total", "reason" => reason).increment(links);
+}
+
+/// Settled URLs that are due to be looked at again.
+pub(crate) fn revisited(kind: Kind, urls: u64) {
+    counter!("crawler_revisits_total", "kind" => kind.as_str()).increment(urls);
+}
+
 /// An image whose bytes were new.
 pub(crate) fn stored() {
     counter!("crawler_images_stored_total").increment(1);

@@ -1,16 +1,17 @@
 //! The crawler's one loop: lease a host, crawl it, give it back.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tusou_platform::Shutdown;
 use tusou_platform::backoff::Backoff;
 use tusou_platform::blobs::BlobStore;
 use tusou_platform::config::Database;
-use tusou_platform::database;
+use tusou_platform::database::{self, DatabaseError};
 use tusou_platform::door::Door;
 use tusou_platform::ops::Health;
 use tusou_platform::service::ServiceContext;
@@ -19,13 +20,17 @@ use tusou_platform::telemetry::chain;
 use crate::config::Settings;
 use crate::error::CrawlError;
 use crate::fetch::Fetcher;
-use crate::frontier::{Bounded as _, Frontier, HostLease, originals};
+use crate::frontier::{Bounded as _, Frontier, Leased, originals};
 use crate::gate::{self, Bolt, Gate};
-use crate::rules::RuleBook;
-use crate::{host, janitor, metrics, relay};
+use crate::host_files::HostFiles;
+use crate::slots::{SlotLimits, Slots};
+use crate::writer::Writer;
+use crate::{host, janitor, metrics, relay, revisit};
 
 /// The look-out for due hosts while there are none.
 const IDLE: Duration = Duration::from_millis(250);
+/// Connections of what goes over tables: one holds its turn while the other works.
+const SWEEPS: u32 = 2;
 
 /// Runs the crawler until the end is asked for.
 ///
@@ -40,13 +45,14 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
     } = context;
     let settings = Arc::new(Settings::new(&config)?);
     let blobs = BlobStore::open(&config.blobs)?;
-    let Some(pool) = connect(&config.database, &health, &shutdown).await? else {
+    let Some((pool, sweeps)) = connect(&config.database, &health, &shutdown).await? else {
         return Ok(());
     };
     let door = Door::new(
         &settings.network,
         &settings.user_agent,
         settings.connect_timeout,
+        settings.reach,
     )
     .map_err(|cause| {
         CrawlError::Config(format!(
@@ -55,18 +61,20 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
     })?;
     let gate = Gate::new(settings.outbox_limit);
     let frontier = Frontier::new(pool.clone(), &settings, gate.clone());
-    let rules = RuleBook::new(
-        door.clone(),
+    let slots = Slots::new(frontier.clone(), SlotLimits::new(&settings));
+    let rules = HostFiles::new(door, frontier.clone(), slots.clone(), &settings);
+    let (writer, lanes) = Writer::start(
         frontier.clone(),
-        settings.page,
-        settings.retry_after,
+        blobs.clone(),
+        gate.clone(),
+        health.clone(),
     );
     let fetcher = Fetcher::new(
         Arc::clone(&settings),
-        door,
+        rules,
         blobs.clone(),
         frontier.clone(),
-        Arc::new(rules),
+        writer,
         gate.clone(),
         health.clone(),
     );
@@ -84,7 +92,12 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
         health.clone(),
         shutdown.clone(),
     ));
-    let janitor = tokio::spawn(janitor::run(pool.clone(), blobs, keep, shutdown.clone()));
+    let janitor = tokio::spawn(janitor::run(sweeps, blobs, keep, shutdown.clone()));
+    let revisits = tokio::spawn(revisit::run(
+        fetcher.frontier.clone(),
+        Arc::clone(&fetcher.settings),
+        shutdown.clone(),
+    ));
     // Named before it connects: ready means that both ends are there.
     health.set("broker", Err("not connected yet".to_owned()));
     let relay = tokio::spawn(relay::run(
@@ -94,32 +107,50 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
         shutdown.clone(),
     ));
     let outcome = crawl(&fetcher, &health, &shutdown).await;
+    slots.close().await;
+    lanes.end().await;
     shutdown.request();
     relay.await.expect("the relay does not panic");
     watch
         .await
         .expect("the watch over the blobs does not panic");
     janitor.await.expect("the janitor does not panic");
+    revisits.await.expect("the sweeper does not panic");
     outcome
 }
 
-/// A pool, once Postgres answers; `None` where the end is asked for first.
+/// A pool for all that looks rows up by key, and one for what goes over tables.
+async fn open(database: &Database) -> Result<(PgPool, PgPool), DatabaseError> {
+    let lookups = database.max_connections.saturating_sub(SWEEPS);
+    if lookups == 0 {
+        let both = database::connect(database).await?;
+        return Ok((both.clone(), both));
+    }
+    let of = |max_connections| Database {
+        max_connections,
+        ..database.clone()
+    };
+    let lookups = database::connect_for_lookups(&of(lookups)).await?;
+    Ok((lookups, database::connect(&of(SWEEPS)).await?))
+}
+
+/// Two pools (see [`open`]), once Postgres answers; `None` where the end is asked for first.
 async fn connect(
     database: &Database,
     health: &Health,
     shutdown: &Shutdown,
-) -> Result<Option<PgPool>, CrawlError> {
+) -> Result<Option<(PgPool, PgPool)>, CrawlError> {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
     health.set("database", Err("not connected yet".to_owned()));
     while !shutdown.is_requested() {
         let opened = tokio::select! {
-            opened = database::connect(database).bounded() => opened,
+            opened = open(database).bounded() => opened,
             () = shutdown.requested() => break,
         };
         match opened {
-            Ok(pool) => {
+            Ok(pools) => {
                 health.set("database", Ok(()));
-                return Ok(Some(pool));
+                return Ok(Some(pools));
             }
             Err(cause) if cause.is_transient() => {
                 health.set("database", Err(chain(&cause)));
@@ -169,22 +200,27 @@ async fn await_store(
 async fn crawl(fetcher: &Fetcher, health: &Health, shutdown: &Shutdown) -> Result<(), CrawlError> {
     let places = Arc::new(Semaphore::new(fetcher.settings.hosts));
     let hosts = TaskTracker::new();
+    let mut looked: Option<Instant> = None;
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
     while !shutdown.is_requested() {
         let step = async {
-            look(fetcher, health).await?;
+            // Not before every lease: it counts the outbox.
+            if looked.is_none_or(|looked| looked.elapsed() >= IDLE) {
+                look(fetcher, health).await?;
+                looked = Some(Instant::now());
+            }
             if !fetcher.gate.is_open() {
                 return Ok(false);
             }
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                return Ok(false);
+            let Ok(Ok(place)) = timeout(IDLE, Arc::clone(&places).acquire_owned()).await else {
+                return Ok(true);
             };
-            let Some(lease) = fetcher.frontier.lease_host().await? else {
+            let Some(leased) = fetcher.frontier.lease_host().await? else {
                 return Ok(false);
             };
             let (fetcher, shutdown) = (fetcher.clone(), shutdown.clone());
             hosts.spawn(async move {
-                attend(fetcher, lease, shutdown).await;
+                attend(fetcher, leased, shutdown).await;
                 drop(place);
             });
             Ok(true)
@@ -237,10 +273,11 @@ async fn look(fetcher: &Fetcher, health: &Health) -> Result<(), CrawlError> {
 }
 
 /// Crawls a leased host, and says why where it was given back early.
-async fn attend(fetcher: Fetcher, lease: HostLease, shutdown: Shutdown) {
+async fn attend(fetcher: Fetcher, leased: Leased, shutdown: Shutdown) {
+    let lease = leased.lease.clone();
     let turn = tokio::spawn({
-        let (fetcher, lease) = (fetcher.clone(), lease.clone());
-        async move { host::crawl(&fetcher, lease, &shutdown).await }
+        let fetcher = fetcher.clone();
+        async move { host::crawl(&fetcher, leased, &shutdown).await }
     });
     let host = &lease.origin;
     match turn.await {

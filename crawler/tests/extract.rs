@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use proptest::prelude::*;
-use tusou_crawler::extract::{Directives, Extracted, Limits, extract};
+use tusou_crawler::directives::Directives;
+use tusou_crawler::extract::{Extracted, Limits, extract};
 use tusou_ingest::address::Address;
 
 fn page() -> Address {
@@ -113,6 +114,34 @@ fn directives_are_read_by_both_names() {
             ..none
         }
     );
+}
+
+#[test]
+fn the_canonical_address_is_the_one_that_is_named() {
+    let of = |markup: &str| read(markup).canonical.map(String::from);
+    let other = Some("http://site.test/other".to_owned());
+    assert_eq!(of("<link rel=canonical href=/other>"), other);
+    assert_eq!(
+        of("<link rel='shortlink CANONICAL' href=' other#top '>"),
+        other
+    );
+    let twice = "<link rel=canonical href=/other>";
+    assert_eq!(of(&twice.repeat(2)), other);
+    assert_eq!(
+        of("<base href=http://far.test/d/><link rel=canonical href=x>").as_deref(),
+        Some("http://far.test/d/x")
+    );
+    for none in [
+        "<link rel=canonical href=/page.html>",
+        "<link rel=canonical href=/a><link rel=canonical href=/b>",
+        "<link rel=canonical href=''><link rel=canonical>",
+        "<link rel=canonical href='http://[::'>",
+        "<link rel=canonical href='mailto:a@site.test'>",
+        "<template><link rel=canonical href=/other></template>",
+        "<a rel=canonical href=/other>x</a>",
+    ] {
+        assert_eq!(of(none), None, "{none}");
+    }
 }
 
 #[test]

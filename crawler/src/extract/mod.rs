@@ -4,10 +4,13 @@
 //! and the memory with what is found, which [`Limits`] bounds. The work is the CPU's, so call
 //! [`extract`] where blocking is allowed.
 
+mod canonical;
 mod charset;
 mod foreign;
+mod jsonld;
 mod page;
 mod resolve;
+mod rights;
 mod scan;
 mod srcset;
 mod text;
@@ -15,7 +18,11 @@ mod value;
 
 use std::fmt;
 
+use tusou_contract::SightingRights;
 use tusou_ingest::address::Address;
+
+use crate::directives::Directives;
+use crate::robots::PRODUCT_TOKEN;
 
 /// How much is taken from one page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +60,7 @@ pub struct Extracted {
     /// [`Directives::nofollow`] is not applied here.
     pub links: Vec<Address>,
     /// The pictures it shows, in its order, each once, those of `og:image` last. The page's own
-    /// [`Directives::noindex`] and [`Directives::noimageindex`] are not applied here.
+    /// [`Directives`] are not applied here.
     pub pictures: Vec<Picture>,
     /// What references are resolved against: the page's address, or its `base`.
     pub base: Address,
@@ -63,8 +70,10 @@ pub struct Extracted {
     pub data_urls: u32,
     /// References that were left out because of [`Limits`], as often as they occur.
     pub left_out: u32,
-    /// What the owner asks of crawlers.
+    /// What the owner asks of crawlers, by `<meta name=robots>` or under this crawler's name.
     pub directives: Directives,
+    /// The one address that `rel=canonical` prefers to the page's own; none where it names several.
+    pub canonical: Option<Address>,
 }
 
 /// A picture as a page shows it. Its texts are single lines, never empty; where a page shows a
@@ -79,6 +88,8 @@ pub struct Picture {
     pub title: Option<String>,
     /// The `figcaption` of the nearest `figure` around it that has one.
     pub caption: Option<String>,
+    /// What the page says of its rights, by JSON-LD and `rel=license`; addresses are resolved.
+    pub rights: SightingRights,
     /// How it was found first.
     pub found_by: FoundBy,
 }
@@ -107,37 +118,21 @@ impl fmt::Display for FoundBy {
     }
 }
 
-/// What `<meta name=robots>`, or the same under this crawler's name, asks. Both are obeyed:
-/// a thing is forbidden where either forbids it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Directives {
-    /// Nothing of the page is to be found by a search.
-    pub noindex: bool,
-    /// Its links are not to be followed.
-    pub nofollow: bool,
-    /// Its pictures are not to be found by a search.
-    pub noimageindex: bool,
-}
-
-impl Directives {
-    /// Adds the directives of one list, as `noindex, nofollow`; unknown ones say nothing.
-    fn add(&mut self, list: &str) {
-        for directive in list.split(',') {
-            match directive.trim().to_ascii_lowercase().as_str() {
-                "noindex" => self.noindex = true,
-                "nofollow" => self.nofollow = true,
-                "noimageindex" => self.noimageindex = true,
-                "none" => (self.noindex, self.nofollow) = (true, true),
-                _ => {}
-            }
-        }
-    }
-}
-
 /// Reads the page at `page`. Any bytes are a page, and every page gives a result.
 ///
 /// `content_type` is the header's value; it tells the character set, and XHTML from HTML.
 pub fn extract(
+    body: &[u8],
+    content_type: Option<&str>,
+    page: &Address,
+    limits: &Limits,
+) -> Extracted {
+    extract_as(PRODUCT_TOKEN, body, content_type, page, limits)
+}
+
+/// As [`extract`], for a crawler of another name: `agent` is what `meta` elements call it.
+pub fn extract_as(
+    agent: &str,
     body: &[u8],
     content_type: Option<&str>,
     page: &Address,
@@ -152,7 +147,7 @@ pub fn extract(
     let xml = media_type
         .trim()
         .eq_ignore_ascii_case("application/xhtml+xml");
-    let mut found = page::Page::new(limits);
+    let mut found = page::Page::new(limits, agent);
     scan::scan(text.as_bytes(), &mut found, xml);
     resolve::resolve(found.finish(), page, limits)
 }

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::canonical::Canonical;
+use super::rights::{Claims, license};
 use super::scan::{Attribute, Element, Sink, StartTag};
 use super::srcset::{Candidate, best, candidates};
 use super::text::{Text, line};
 use super::value::{MAX_REFERENCE, Reference, can_decode, has_word, language, refresh, suits};
-use super::{Directives, FoundBy, Limits};
-use crate::robots::PRODUCT_TOKEN;
+use super::{FoundBy, Limits};
+use crate::directives::Directives;
 
 /// Figures nested deeper are not told apart.
 const MAX_FIGURES: usize = 32;
@@ -27,6 +29,8 @@ pub(super) struct Findings {
     pub(super) shown: Vec<Shown>,
     pub(super) announced: Vec<Announced>,
     pub(super) directives: Directives,
+    pub(super) canonical: Canonical,
+    pub(super) claims: Claims,
     pub(super) unparsable: u32,
     pub(super) data_urls: u32,
     pub(super) left_out: u32,
@@ -38,6 +42,8 @@ pub(super) struct Shown {
     pub(super) alt: Option<String>,
     pub(super) title: Option<String>,
     pub(super) caption: Option<String>,
+    /// The licence that its figure names.
+    pub(super) license: Option<String>,
     pub(super) found_by: FoundBy,
 }
 
@@ -53,6 +59,8 @@ pub(super) struct Announced {
 /// The reader's state.
 pub(super) struct Page<'l> {
     limits: &'l Limits,
+    /// What `meta` elements call this crawler.
+    agent: &'l str,
     found: Findings,
     title: Text,
     in_title: bool,
@@ -74,12 +82,16 @@ struct Figure {
     pictures: Vec<usize>,
     caption: Text,
     in_caption: bool,
+    /// How many pictures the page had shown before.
+    before: usize,
+    license: Option<String>,
 }
 
 impl<'l> Page<'l> {
-    pub(super) fn new(limits: &'l Limits) -> Self {
+    pub(super) fn new(limits: &'l Limits, agent: &'l str) -> Self {
         Self {
             limits,
+            agent,
             found: Findings::default(),
             title: Text::default(),
             in_title: false,
@@ -114,6 +126,28 @@ impl<'l> Page<'l> {
         }
     }
 
+    /// `rel=license` holds for the pictures of the figure that it stands in, else for all.
+    fn license(&mut self, tag: &StartTag<'_>) {
+        match (license(tag), self.figures.last_mut()) {
+            (Some(href), Some(figure)) => _ = figure.license.get_or_insert_with(|| href.to_owned()),
+            (Some(href), None) => self.found.claims.license(href),
+            (None, _) => {}
+        }
+    }
+
+    fn link_element(&mut self, tag: &StartTag<'_>) {
+        let rel = tag.get(Attribute::Rel).unwrap_or_default();
+        if has_word(rel, &["next", "prev"]) {
+            self.link(tag, Attribute::Href);
+        }
+        if has_word(rel, &["canonical"])
+            && let Some(href) = tag.get(Attribute::Href)
+            && let Reference::Kept(href) = Reference::of(href)
+        {
+            self.found.canonical.add(href);
+        }
+    }
+
     fn add_link(&mut self, reference: &str) {
         let Some(reference) = self.found.judge(reference) else {
             return;
@@ -135,8 +169,10 @@ impl<'l> Page<'l> {
         };
         if let Some(name) = tag.get(Attribute::Name) {
             let name = name.trim();
-            if name.eq_ignore_ascii_case("robots") || name.eq_ignore_ascii_case(PRODUCT_TOKEN) {
-                self.found.directives.add(content);
+            if name.eq_ignore_ascii_case("robots") || name.eq_ignore_ascii_case(self.agent) {
+                self.found.directives.add(content, self.agent);
+            } else if name.eq_ignore_ascii_case("tdm-reservation") {
+                self.found.directives.reserve(content);
             }
         }
         if tag
@@ -276,6 +312,7 @@ impl<'l> Page<'l> {
                     alt,
                     title,
                     caption: None,
+                    license: None,
                     found_by,
                 });
                 place
@@ -297,6 +334,11 @@ impl<'l> Page<'l> {
         let Some(figure) = self.figures.pop() else {
             return;
         };
+        if let Some(license) = figure.license {
+            for shown in &mut self.found.shown[figure.before..] {
+                shown.license.get_or_insert_with(|| license.clone());
+            }
+        }
         let max_pictures = self.limits.max_pictures;
         match figure.caption.finish(self.limits.max_text) {
             Some(caption) => {
@@ -327,7 +369,10 @@ impl<'l> Page<'l> {
 
     /// A tag that begins or ends a block keeps the words around it apart.
     fn divide(&mut self, element: Element) {
-        let is_inline = matches!(element, Element::Inline | Element::A | Element::Raw);
+        let is_inline = matches!(
+            element,
+            Element::Inline | Element::A | Element::Raw | Element::Script
+        );
         if let Some(figure) = self
             .figures
             .last_mut()
@@ -354,7 +399,10 @@ impl Findings {
 impl Sink for Page<'_> {
     fn start(&mut self, tag: &StartTag<'_>) {
         self.divide(tag.element);
-        self.in_raw = matches!(tag.element, Element::Raw | Element::Iframe);
+        self.in_raw = matches!(
+            tag.element,
+            Element::Raw | Element::Script | Element::Iframe
+        );
         if tag.element == Element::Template {
             // A shadow root is shown, other templates are not.
             let is_inert = tag.get(Attribute::ShadowRootMode).is_none();
@@ -378,22 +426,23 @@ impl Sink for Page<'_> {
                 self.found.base = href.map(|href| href.chars().take(MAX_REFERENCE).collect());
             }
             Element::Meta => self.meta(tag),
-            Element::A | Element::Area => self.link(tag, Attribute::Href),
-            Element::Iframe | Element::Frame => self.link(tag, Attribute::Src),
-            Element::Link
-                if has_word(
-                    tag.get(Attribute::Rel).unwrap_or_default(),
-                    &["next", "prev"],
-                ) =>
-            {
+            Element::A | Element::Area => {
+                self.license(tag);
                 self.link(tag, Attribute::Href);
             }
+            Element::Iframe | Element::Frame => self.link(tag, Attribute::Src),
+            Element::Link => {
+                self.license(tag);
+                self.link_element(tag);
+            }
+            Element::Script => self.found.claims.start_script(tag.get(Attribute::Type)),
             Element::Picture => self.sources = Some(Vec::new()),
             Element::Source => self.source(tag),
             Element::Img => self.img(tag),
-            Element::Figure if self.figures.len() < MAX_FIGURES => {
-                self.figures.push(Figure::default())
-            }
+            Element::Figure if self.figures.len() < MAX_FIGURES => self.figures.push(Figure {
+                before: self.found.shown.len(),
+                ..Figure::default()
+            }),
             Element::Figure => self.uncounted_figures += 1,
             Element::Figcaption => {
                 if let Some(figure) = self.figures.last_mut() {
@@ -412,6 +461,7 @@ impl Sink for Page<'_> {
             _ if self.templates > 0 => {}
             Element::Title => self.end_title(),
             Element::Picture => self.sources = None,
+            Element::Script => self.found.claims.end_script(self.limits.max_text),
             Element::Figcaption => {
                 if let Some(figure) = self.figures.last_mut() {
                     figure.in_caption = false;
@@ -424,6 +474,7 @@ impl Sink for Page<'_> {
     }
 
     fn text(&mut self, bytes: &[u8]) {
+        self.found.claims.push_script(bytes);
         if self.in_title {
             self.title.push(bytes, self.limits.max_text);
         } else if let Some(figure) = self.figures.last_mut()

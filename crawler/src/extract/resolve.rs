@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use tusou_contract::SightingRights;
 use tusou_ingest::address::{Address, AddressError};
 
 use super::page::{Findings, Shown};
@@ -44,23 +45,32 @@ pub(super) fn resolve(found: Findings, page: &Address, limits: &Limits) -> Extra
             alt: announced.alt,
             title: None,
             caption: None,
+            license: None,
             found_by: FoundBy::OgImage,
         };
         if let Some(address) = address {
             left_out += u32::from(!pictures.add(address, shown, limits.max_pictures));
         }
     }
+    let told = found.claims.resolve(&base);
+    let pictures = pictures.list.into_iter().map(|(mut picture, license)| {
+        picture.rights = told.of(&picture.address, license);
+        picture
+    });
+    let pictures = pictures.collect();
+    let canonical = found.canonical.resolve(page, &base);
     let unparsable_links = resolver.unparsable;
     Extracted {
         title: found.title,
         lang: found.lang,
         links,
-        pictures: pictures.list,
+        pictures,
         base,
         unparsable_links,
         data_urls: found.data_urls,
         left_out,
         directives: found.directives,
+        canonical,
     }
 }
 
@@ -95,7 +105,8 @@ impl Resolver<'_> {
 /// Pictures, each address once.
 #[derive(Default)]
 struct Pictures {
-    list: Vec<Picture>,
+    /// Each with its figure's licence.
+    list: Vec<(Picture, Option<String>)>,
     places: HashMap<Address, usize>,
 }
 
@@ -106,22 +117,26 @@ impl Pictures {
             alt,
             title,
             caption,
+            license,
             found_by,
         } = shown;
         if let Some(&place) = self.places.get(&address) {
-            let known = &mut self.list[place];
+            let (known, of_figure) = &mut self.list[place];
+            *of_figure = of_figure.take().or(license);
             known.alt = known.alt.take().or(alt);
             known.title = known.title.take().or(title);
             known.caption = known.caption.take().or(caption);
         } else if self.list.len() < max {
             self.places.insert(address.clone(), self.list.len());
-            self.list.push(Picture {
+            let picture = Picture {
                 address,
                 alt,
                 title,
                 caption,
+                rights: SightingRights::default(),
                 found_by,
-            });
+            };
+            self.list.push((picture, license));
         } else {
             return false;
         }

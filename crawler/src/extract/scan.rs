@@ -43,10 +43,11 @@ pub(super) enum Element {
     Link,
     Meta,
     Picture,
+    Script,
     Source,
     Template,
     Title,
-    /// Its content is text that is no text of the page: `script`, `style` and the like.
+    /// Its content is text that is no text of the page: `style` and the like.
     Raw,
     /// Part of a line of text.
     Inline,
@@ -69,11 +70,11 @@ impl Element {
             b"link" => Self::Link,
             b"meta" => Self::Meta,
             b"picture" => Self::Picture,
+            b"script" => Self::Script,
             b"source" => Self::Source,
             b"template" => Self::Template,
             b"title" => Self::Title,
-            b"script" | b"style" | b"xmp" | b"noembed" | b"noframes" | b"plaintext"
-            | b"textarea" => Self::Raw,
+            b"style" | b"xmp" | b"noembed" | b"noframes" | b"plaintext" | b"textarea" => Self::Raw,
             b"abbr" | b"acronym" | b"b" | b"bdi" | b"bdo" | b"big" | b"cite" | b"code"
             | b"data" | b"del" | b"dfn" | b"em" | b"font" | b"i" | b"ins" | b"kbd" | b"label"
             | b"mark" | b"nobr" | b"q" | b"rb" | b"ruby" | b"s" | b"samp" | b"small" | b"span"
@@ -84,10 +85,22 @@ impl Element {
     }
 
     fn has_wanted_attributes(self) -> bool {
-        use Element::{A, Area, Base, Frame, Html, Iframe, Img, Link, Meta, Source, Template};
+        use Element::{
+            A, Area, Base, Frame, Html, Iframe, Img, Link, Meta, Script, Source, Template,
+        };
         matches!(
             self,
-            A | Area | Base | Frame | Html | Iframe | Img | Link | Meta | Source | Template
+            A | Area
+                | Base
+                | Frame
+                | Html
+                | Iframe
+                | Img
+                | Link
+                | Meta
+                | Script
+                | Source
+                | Template
         )
     }
 }

@@ -1,18 +1,24 @@
 //! The frontier: known URLs with due times, in Postgres. All SQL of the crawler is here and in
 //! `tusou_ingest`.
 
+mod host_files;
 mod hosts;
+mod known;
 pub(crate) mod originals;
 pub(crate) mod outbox;
 mod outcomes;
+mod revisits;
 mod urls;
 
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tusou_ingest::Terms;
 
-pub(crate) use hosts::{HostLease, Standing};
-pub(crate) use outcomes::Failure;
+pub(crate) use host_files::HostFile;
+pub(crate) use hosts::{Guest, HostLease, Leased, Parting, Standing};
+pub(crate) use known::KnownPage;
+pub(crate) use outcomes::{Job, Outcome, REFUSED, Written};
 pub(crate) use urls::{DueUrl, Kind};
 
 use crate::config::Settings;
@@ -51,7 +57,7 @@ pub(crate) struct Frontier {
     max_attempts: u32,
     max_redirects: u32,
     retry_after: Duration,
-    coalesce: time::Duration,
+    terms: Terms,
     gate: Gate,
 }
 
@@ -64,7 +70,7 @@ impl Frontier {
             max_attempts: settings.max_attempts,
             max_redirects: settings.max_redirects,
             retry_after: settings.retry_after,
-            coalesce: settings.coalesce,
+            terms: settings.terms,
             gate,
         }
     }
@@ -100,13 +106,14 @@ macro_rules! transaction {
 }
 use transaction;
 
-/// A deadlock or a serialization failure: the same transaction will do when run again.
+/// A deadlock, a serialization failure, or a row that went with a removal while another one was being
+/// written that refers to it: the same transaction will do when run again.
 fn is_collision(cause: &CrawlError) -> bool {
     let CrawlError::Database(cause) = cause else {
         return false;
     };
     let code = cause.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("40P01" | "40001"))
+    matches!(code.as_deref(), Some("40P01" | "40001" | "23503"))
 }
 
 /// The wait before attempt `attempts + 1`, in whole and doubling from `first`, at most an hour.

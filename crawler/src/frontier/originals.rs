@@ -3,7 +3,7 @@
 //! An original is dropped in two steps. First its row says so and that is committed; then, under the
 //! row's lock, its blob is deleted. A crash in between leaves a blob that no row claims, which
 //! `tusou gc` finds, and never a row that claims a blob which is not there. Whoever claims it again
-//! (`tusou_ingest::record_image`) holds the same lock while it puts the blob.
+//! (`tusou_ingest::record_images`) holds the same lock while it puts the blob.
 
 use sqlx::{PgPool, Postgres, Transaction};
 use tusou_contract::{BlobKey, ImageId};

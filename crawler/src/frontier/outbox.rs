@@ -36,6 +36,21 @@ pub(crate) async fn take(
     .await
 }
 
+/// The queues that have rows which are ready.
+pub(crate) async fn ready(pool: &PgPool) -> Result<Vec<Queue>, sqlx::Error> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "SELECT known.queue FROM unnest($1::text[]) AS known (queue)
+         WHERE EXISTS (SELECT FROM outbox WHERE outbox.queue = known.queue AND ready_at <= now())",
+    )
+    .bind(Queue::ALL.map(Queue::name).to_vec())
+    .fetch_all(pool)
+    .await?;
+    let queues = Queue::ALL.into_iter();
+    Ok(queues
+        .filter(|queue| names.iter().any(|name| name == queue.name()))
+        .collect())
+}
+
 /// A queue that rows are for and that this build does not know.
 pub(crate) async fn stranger(pool: &PgPool) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT queue FROM outbox WHERE queue <> ALL($1) LIMIT 1")

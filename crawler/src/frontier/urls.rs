@@ -3,7 +3,7 @@
 use super::hosts::{Stamp, stored_address};
 use super::{Bounded as _, Frontier, HostLease};
 use crate::error::CrawlError;
-use tusou_ingest::Address;
+use tusou_ingest::{Address, Validators};
 
 /// What a URL is expected to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,11 +33,18 @@ pub(crate) struct DueUrl {
     /// Attempts made so far.
     pub(crate) attempts: u32,
     pub(crate) due_at: Stamp,
+    /// What its last answer lets the request say; none where its bytes are wanted whatever it is.
+    pub(crate) validators: Validators,
+    /// A page's, as it was last read.
+    pub(crate) content_hash: Option<Vec<u8>>,
 }
 
 impl Frontier {
     /// Up to `limit` due pages and as many due pictures of the host, without those that are being
     /// fetched: the nearest pages and the oldest pictures first, one of each in turn.
+    ///
+    /// A picture's validators are left out where its row knows no image: whoever took it away wants
+    /// to see the bytes.
     pub(crate) async fn due_urls(
         &self,
         lease: &HostLease,
@@ -52,7 +59,7 @@ impl Frontier {
                 .collect()
         };
         let pages: Vec<Row> = sqlx::query_as(
-            "SELECT page_id, url, attempts, due_at FROM pages
+            "SELECT page_id, url, attempts, due_at, etag, last_modified, content_hash FROM pages
              WHERE host_id = $1 AND state = 'due' AND due_at <= now() AND page_id <> ALL($2)
              ORDER BY depth, page_id LIMIT $3",
         )
@@ -63,8 +70,10 @@ impl Frontier {
         .bounded()
         .await?;
         let images: Vec<Row> = sqlx::query_as(
-            "SELECT image_url_id, url, attempts, due_at FROM image_urls
-             WHERE host_id = $1 AND state = 'due' AND due_at <= now() AND image_url_id <> ALL($2)
+            "SELECT image_url_id, url, attempts, due_at,
+                    CASE WHEN image_id IS NOT NULL THEN etag END,
+                    CASE WHEN image_id IS NOT NULL THEN last_modified END, NULL::bytea
+             FROM image_urls WHERE host_id = $1 AND state = 'due' AND due_at <= now() AND image_url_id <> ALL($2)
              ORDER BY image_url_id LIMIT $3",
         )
         .bind(lease.host_id)
@@ -86,9 +95,20 @@ impl Frontier {
     }
 }
 
-type Row = (i64, String, i32, Stamp);
+type Row = (
+    i64,
+    String,
+    i32,
+    Stamp,
+    Option<String>,
+    Option<String>,
+    Option<Vec<u8>>,
+);
 
-fn due_url(kind: Kind, (id, url, attempts, due_at): Row) -> Result<DueUrl, CrawlError> {
+fn due_url(
+    kind: Kind,
+    (id, url, attempts, due_at, etag, last_modified, content_hash): Row,
+) -> Result<DueUrl, CrawlError> {
     let attempts = u32::try_from(attempts).unwrap_or(0);
     Ok(DueUrl {
         kind,
@@ -96,5 +116,10 @@ fn due_url(kind: Kind, (id, url, attempts, due_at): Row) -> Result<DueUrl, Crawl
         address: stored_address(&url)?,
         attempts,
         due_at,
+        validators: Validators {
+            etag,
+            last_modified,
+        },
+        content_hash,
     })
 }

@@ -4,7 +4,7 @@
 //! asking for it, and are then asked about each address. Everything here is pure: fetching,
 //! caching and pacing live elsewhere.
 
-mod pattern;
+pub(crate) mod pattern;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -224,9 +224,12 @@ impl Robots {
     }
 }
 
-/// The whole lines within the bound, without a byte order mark, comments and spaces around.
+/// The whole lines within the bound, without a byte order mark, be it whole or broken off, and
+/// without comments and spaces around.
 fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let mark = body.iter().zip(b"\xEF\xBB\xBF");
+    let mark = mark.take_while(|(byte, marks)| byte == marks).count();
+    let body = &body[mark..];
     let read = match body.get(..MAX_BYTES) {
         // A line that the bound cuts is dropped: half of `Disallow: /a` would forbid everything.
         Some(cut) if body.len() > MAX_BYTES => {

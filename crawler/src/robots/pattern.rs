@@ -9,7 +9,7 @@ use tusou_ingest::address::{escape, is_unreserved};
 
 /// A rule's pattern.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     normal: Glob,
     /// The same with the delimiters in its query decoded, where that makes a difference.
     loose: Option<Glob>,
@@ -17,7 +17,7 @@ pub(super) struct Pattern {
 
 /// A path with its query, ready to be compared with many patterns.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(crate) struct Target {
     normal: Vec<u8>,
     loose: Option<Vec<u8>>,
 }
@@ -33,7 +33,7 @@ struct Glob {
 
 impl Pattern {
     /// The pattern as it stands after `Allow:` or `Disallow:`.
-    pub(super) fn new(value: &[u8]) -> Self {
+    pub(crate) fn new(value: &[u8]) -> Self {
         let (value, to_end) = match value.strip_suffix(b"$") {
             Some(value) => (value, true),
             None => (value, false),
@@ -47,7 +47,7 @@ impl Pattern {
     }
 
     /// The pattern's weight: the longer, the more specific.
-    pub(super) fn octets(&self) -> usize {
+    pub(crate) fn octets(&self) -> usize {
         self.normal.text.len() + usize::from(self.normal.to_end)
     }
 
@@ -55,7 +55,7 @@ impl Pattern {
     ///
     /// RFC 9309 §2.2.2 wants `?baz=https://foo.bar` and `?baz=https%3A%2F%2Ffoo.bar` to be one,
     /// hence the second comparison.
-    pub(super) fn matches(&self, target: &Target) -> bool {
+    pub(crate) fn matches(&self, target: &Target) -> bool {
         if self.normal.matches(&target.normal) {
             return true;
         }
@@ -69,7 +69,7 @@ impl Pattern {
 
 impl Target {
     /// The path and query of a URL.
-    pub(super) fn new(path_and_query: &[u8]) -> Self {
+    pub(crate) fn new(path_and_query: &[u8]) -> Self {
         let normal = normal(path_and_query, |byte| matches!(byte, b'*' | b'$'));
         let loose = loose(&normal);
         Self { normal, loose }

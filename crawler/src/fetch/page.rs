@@ -1,0 +1,256 @@
+//! A page's answer: read, and what its owner lets be taken from it.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+use tokio::task::spawn_blocking;
+use tusou_ingest::{Address, PagePicture, PageRecord, Validators, tracking};
+use tusou_platform::door::Answer;
+
+use super::Fetcher;
+use super::canonical::{Preferred, may_stand_for};
+use super::request::target;
+use crate::directives::{Directives, from_headers};
+use crate::error::CrawlError;
+use crate::extract::{self, Extracted};
+use crate::failure::Failure;
+use crate::frontier::{DueUrl, HostLease, Outcome};
+use crate::host_files::HostRules;
+use crate::revisit;
+
+impl Fetcher {
+    pub(super) async fn page(
+        &self,
+        lease: &HostLease,
+        rules: &HostRules,
+        url: &DueUrl,
+        answer: Answer,
+    ) -> Result<Outcome, CrawlError> {
+        if answer.status != 304 {
+            return self.whole_page(lease, rules, url, answer).await;
+        }
+        if url.content_hash.is_none() {
+            return Ok(Outcome::Failed(Failure::end("http_304", 304)));
+        }
+        let said = from_headers(&answer.headers, &self.settings.agent);
+        let reserved = rules.tdm.reserves(url.address.path_and_query());
+        let now = OffsetDateTime::now_utc();
+        if said.refusal(self.settings.obey, reserved, now).is_none() {
+            return Ok(Outcome::Unchanged { status: 304 });
+        }
+        // Validators are kept of pages only that let everything be taken: this one asks now what it
+        // did not ask before, and its own metadata, which may say otherwise, is in the body.
+        let whole = DueUrl {
+            validators: Validators::default(),
+            ..url.clone()
+        };
+        let limits = &self.settings.page;
+        match self.answer(lease, rules, &whole, limits).await? {
+            Ok(answered) if answered.answer.status == 304 => {
+                Ok(Outcome::Failed(Failure::end("http_304", 304)))
+            }
+            Ok(answered) => self.whole_page(lease, rules, url, answered.answer).await,
+            Err(none) => Ok(Outcome::Failed(none.into_failure())),
+        }
+    }
+
+    async fn whole_page(
+        &self,
+        lease: &HostLease,
+        rules: &HostRules,
+        url: &DueUrl,
+        answer: Answer,
+    ) -> Result<Outcome, CrawlError> {
+        let status = answer.status;
+        if (300..400).contains(&status) {
+            return Ok(match target(&answer, &url.address) {
+                Ok(target) => Outcome::Moved { status, target },
+                Err(failure) => Outcome::Failed(failure),
+            });
+        }
+        if !is_html(&answer) {
+            let failure = Failure::not_used("not_html", status);
+            return Ok(Outcome::Failed(failure));
+        }
+        let headers = from_headers(&answer.headers, &self.settings.agent);
+        let validators = revisit::validators(&answer);
+        let answer_hash = revisit::content_hash(&answer);
+        let Some(page) = self.parse(url.address.clone(), answer).await else {
+            // Ours to mend: what was known of the page stays.
+            return Ok(Outcome::Failed(Failure::Final {
+                reason: "parser_failed".to_owned(),
+                status: None,
+            }));
+        };
+        let said = headers.and_nearer(&page.directives);
+        let reserved = rules.tdm.reserves(url.address.path_and_query());
+        let now = OffsetDateTime::now_utc();
+        let refusal = said.refusal(self.settings.obey, reserved, now);
+        let preferred = match (refusal, &page.canonical) {
+            (None, Some(canonical)) => self.preferred(rules, url, canonical, &said).await?,
+            _ => Preferred::default(),
+        };
+        let taken = Taken {
+            refusal,
+            left: preferred.left,
+        };
+        let content_hash = taken.hash(answer_hash);
+        // What is taken may change although the answer does not: then every answer is wanted whole.
+        let settled = taken.word().is_none()
+            && preferred.canonical.is_none()
+            && said.unavailable_after.is_none();
+        let validators = if settled {
+            validators
+        } else {
+            Validators::default()
+        };
+        // The same content under another entity tag is written: the next request is to say that one.
+        if url.content_hash.as_deref() == Some(content_hash.as_slice())
+            && url.validators == validators
+        {
+            return Ok(Outcome::Unchanged { status });
+        }
+        if let Some(why) = taken.word() {
+            tracing::debug!(url = %url.address, why, "its pictures are not taken from it");
+        }
+        Ok(Outcome::Page(PageRecord {
+            page_id: url.id,
+            due_at: url.due_at,
+            host_id: lease.host_id,
+            status,
+            unparsable: page.unparsable_links,
+            links: self.links(&page, &said),
+            canonical: preferred.canonical,
+            pictures: if taken.word().is_none() {
+                let tracking = &self.settings.tracking;
+                let pictures = page.pictures.into_iter();
+                pictures
+                    .map(|picture| page_picture(picture, tracking))
+                    .collect()
+            } else {
+                Vec::new()
+            },
+            title: page.title,
+            validators,
+            content_hash,
+        }))
+    }
+
+    /// Where the page leads, as far as its owner lets its links be followed.
+    fn links(&self, page: &Extracted, said: &Directives) -> Vec<Address> {
+        if said.nofollow {
+            return Vec::new();
+        }
+        let cleaned = page
+            .links
+            .iter()
+            .map(|link| self.settings.tracking.clean(link));
+        cleaned.collect()
+    }
+
+    /// What comes of the canonical address that a page gives.
+    async fn preferred(
+        &self,
+        rules: &HostRules,
+        url: &DueUrl,
+        canonical: &Address,
+        said: &Directives,
+    ) -> Result<Preferred, CrawlError> {
+        let canonical = self.settings.tracking.clean(canonical);
+        let same_origin = canonical.origin() == url.address.origin();
+        let agent = &self.settings.agent;
+        if !may_stand_for(&canonical, &url.address)
+            || (same_origin && !rules.robots.allows(agent, &canonical))
+        {
+            return Ok(Preferred::default());
+        }
+        let known = self.frontier.known_page(&canonical).await?;
+        let first_reading = url.content_hash.is_none();
+        Ok(Preferred {
+            left: known.stands(first_reading && !said.nofollow),
+            canonical: (!said.nofollow).then_some(canonical),
+        })
+    }
+
+    /// Parses on a thread of its own; `None` where the parser panicked.
+    async fn parse(&self, page: Address, answer: Answer) -> Option<Extracted> {
+        let _turn = self
+            .parsers
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+        let settings = Arc::clone(&self.settings);
+        spawn_blocking(move || {
+            let (agent, kind) = (&settings.agent, answer.content_type());
+            extract::extract_as(
+                agent,
+                &answer.body,
+                kind,
+                &page,
+                &extract::Limits::default(),
+            )
+        })
+        .await
+        .ok()
+    }
+}
+
+/// What keeps a page's pictures from being taken.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    refusal: Option<&'static str>,
+    /// They are left to the page's canonical address.
+    left: bool,
+}
+
+impl Taken {
+    /// One word; none where they are taken.
+    fn word(self) -> Option<&'static str> {
+        self.refusal.or(self.left.then_some("canonical"))
+    }
+
+    /// The page's content as it is known by: the same answer is another content once something else
+    /// is taken from it, as when the host's tdmrep.json changes or a time has passed.
+    fn hash(self, answer: [u8; 32]) -> [u8; 32] {
+        match self.word() {
+            None => answer,
+            Some(word) => Sha256::new()
+                .chain_update(answer)
+                .chain_update(word)
+                .finalize()
+                .into(),
+        }
+    }
+}
+
+fn page_picture(picture: extract::Picture, tracking: &tracking::Rules) -> PagePicture {
+    PagePicture {
+        address: tracking.clean(&picture.address),
+        alt: picture.alt.unwrap_or_default(),
+        title: picture.title.unwrap_or_default(),
+        caption: picture.caption.unwrap_or_default(),
+        rights: picture.rights,
+    }
+}
+
+/// A page says so by its type, or, without one, by its first bytes.
+fn is_html(answer: &Answer) -> bool {
+    match answer.content_type() {
+        Some(kind) => {
+            let kind = kind
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase();
+            kind == "text/html" || kind == "application/xhtml+xml"
+        }
+        None => {
+            let head = &answer.body[..answer.body.len().min(512)];
+            let text = String::from_utf8_lossy(head).to_ascii_lowercase();
+            let text = text.trim_start();
+            text.starts_with("<!doctype html") || text.contains("<html") || text.contains("<head")
+        }
+    }
+}
