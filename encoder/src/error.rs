@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tusou_contract::{BlobKey, Disposition, MessageError, Verdict};
+use tusou_contract::{BlobKey, Disposition, ImageId, MessageError, Verdict};
 use tusou_model::{DecodeError, ModelError, Stopped};
 use tusou_platform::blobs::BlobError;
 use tusou_platform::broker::{BrokerError, Quarantined};
@@ -49,6 +49,9 @@ pub(crate) enum PictureError {
     /// The bytes are not there; they may be on their way.
     #[error("blob {0} is not there")]
     BlobMissing(BlobKey),
+    /// The bytes are not there because the picture was removed on request.
+    #[error("image {0} was removed")]
+    Removed(ImageId),
     /// The bytes are not those that were stored.
     #[error("blob {0} has other bytes than its image: it is damaged")]
     BlobDamaged(BlobKey),
@@ -98,6 +101,7 @@ impl Verdict for PictureError {
             Self::BlobMissing(_) | Self::BlobUnusable(_) => Disposition::Retry {
                 after: Duration::from_secs(10),
             },
+            Self::Removed(_) => Disposition::Discard,
             Self::Blob(error) => error.disposition(),
             Self::Decode(error) => error.disposition(),
             Self::BlobDamaged(_) | Self::DecodeTimeout(_) | Self::Panicked => {
@@ -114,6 +118,7 @@ impl Verdict for PictureError {
             Self::Message(error) => error.reason(),
             Self::Quarantined(error) => error.reason(),
             Self::BlobMissing(_) => "blob_missing",
+            Self::Removed(_) => "removed",
             Self::BlobDamaged(_) => "blob_damaged",
             Self::BlobUnusable(_) => "blob_unusable",
             Self::Blob(error) => error.reason(),

@@ -185,7 +185,8 @@ impl Stages {
         let attempt = delivery.attempt();
         let settled = delivery.settle(&outcome).await?;
         match (settled, &outcome) {
-            (Settled::Done, _) => metrics::image("encoded"),
+            (Settled::Done, Ok(())) => metrics::image("encoded"),
+            (Settled::Done, Err(error)) => metrics::image(error.reason()),
             (Settled::Later, Err(error)) => {
                 tracing::debug!(image = subject, attempt, error = in_words(error), "later");
                 metrics::image("later");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
-use tusou_contract::{ImageFetched, ImageId};
+use tusou_contract::{BlobKey, ImageFetched, ImageId};
 use tusou_model::{Limits, colors, decode, phash, thumbnail};
 use tusou_platform::Shutdown;
 use tusou_platform::blobs::BlobStore;
@@ -72,12 +72,24 @@ impl Preparer {
         }
     }
 
+    /// Why the bytes are not there.
+    async fn missing(&self, message: &ImageFetched) -> PictureError {
+        let mark = BlobKey::removed(&message.image_id);
+        match self.blobs.exists(&mark).await {
+            Ok(true) => PictureError::Removed(message.image_id),
+            Ok(false) => PictureError::BlobMissing(message.blob_key.clone()),
+            Err(cause) => cause.into(),
+        }
+    }
+
     /// Reads and prepares a picture; waits for memory and a thread.
     pub(crate) async fn prepare(&self, message: &ImageFetched) -> Result<Prepared, PictureError> {
         let mut blob_memory = self.blob_memory.take(self.max_image_bytes).await;
         let key = &message.blob_key;
         let bytes = self.blobs.get(key, self.max_image_bytes).await?;
-        let bytes = bytes.ok_or_else(|| PictureError::BlobMissing(key.clone()))?;
+        let Some(bytes) = bytes else {
+            return Err(self.missing(message).await);
+        };
         blob_memory.shrink_to(bytes.len() as u64);
 
         let thread = Arc::clone(&self.threads)

@@ -26,6 +26,8 @@ pub struct Settings {
     pub bulk_bytes: usize,
     /// The longest that a changed image waits for its batch to fill.
     pub bulk_wait: Duration,
+    /// Whether an image that no page shows any more keeps its document.
+    pub keep_gone: bool,
 }
 
 impl Settings {
@@ -50,6 +52,7 @@ impl Settings {
             bulk_documents: config.indexer.bulk_documents.max(1),
             bulk_bytes: config.indexer.bulk_bytes,
             bulk_wait: Duration::from_millis(config.indexer.bulk_wait_ms),
+            keep_gone: config.indexer.keep_gone,
         })
     }
 }

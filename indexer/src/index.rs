@@ -9,7 +9,7 @@ use tusou_projection::{Generation, Holding, Outcome, Snapshot, document, record,
 use crate::bulk::{Job, Writer};
 use crate::error::Error;
 use crate::metrics;
-use crate::rows::encodings;
+use crate::rows::{encodings, removals};
 use crate::work::Change;
 
 /// Why an image's messages are dead letters.
@@ -46,11 +46,12 @@ pub(crate) type Troubles = HashMap<ImageId, Trouble>;
 /// Brings the changed images into every written index, and out of it those that no longer have a
 /// document. Doing it again does no harm.
 ///
-/// Returns the images in trouble; all others are durably indexed, or wait for their encoding.
+/// `keep_gone` is `indexer.keep_gone`. Returns the images in trouble; all others are durably indexed, or wait for their encoding.
 pub(crate) async fn index(
     pool: &PgPool,
     writer: &Writer,
     changes: &[&Change],
+    keep_gone: bool,
 ) -> Result<Troubles, Error> {
     let outcomes: Vec<&ImageEmbedded> = changes
         .iter()
@@ -60,9 +61,10 @@ pub(crate) async fn index(
         })
         .collect();
     let unknown = encodings::store(pool, &outcomes).await?;
+    let unknown = removals::others(pool, unknown).await?;
     metrics::embeddings_stored(outcomes.len());
     let ids: BTreeSet<ImageId> = changes.iter().map(|change| change.image_id()).collect();
-    let snapshot = snapshot(pool, &ids).await?;
+    let snapshot = snapshot(pool, &ids, keep_gone).await?;
     if snapshot.generations.is_empty() {
         return Err(Error::IndexGone("(none is registered as live)".into()));
     }

@@ -110,6 +110,7 @@ async fn round(
         writer,
         health: health.clone(),
         shutdown: shutdown.clone(),
+        keep_gone: settings.keep_gone,
     });
     let ended = consume(&broker, settings, context, shutdown).await;
     // Whatever is not settled goes back with the connection.
@@ -154,6 +155,7 @@ struct Context {
     writer: Writer,
     health: Health,
     shutdown: Shutdown,
+    keep_gone: bool,
 }
 
 impl Context {
@@ -343,7 +345,8 @@ async fn attempt(context: &Context, batch: &[Work]) -> Result<Troubles, Error> {
     let mut patience = Patience::new(&context.shutdown);
     let mut away = None;
     loop {
-        let error = match caught(index(&context.pool, &context.writer, &changes)).await {
+        let run = index(&context.pool, &context.writer, &changes, context.keep_gone);
+        let error = match caught(run).await {
             Ok(troubles) => {
                 if let Some(part) = away {
                     context.health.set(part, Ok(()));

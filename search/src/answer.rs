@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use time::OffsetDateTime;
-use tusou_contract::ImageId;
+use tusou_contract::{ImageId, Rights, SightingRights};
 
 /// The answer to a search.
 #[derive(Debug, Serialize)]
@@ -34,6 +34,8 @@ pub(crate) struct Hit {
     pub(crate) thumbnail: String,
     /// What pages say of it, the most said first.
     pub(crate) captions: Vec<String>,
+    /// Whose it is: what pages tell most often, else its file.
+    pub(crate) rights: Rights,
     /// Where it is seen: live ones first, the earliest first.
     pub(crate) pages: Vec<Sighting>,
 }
@@ -53,6 +55,8 @@ pub(crate) struct Sighting {
     pub(crate) caption: String,
     /// The page's title.
     pub(crate) page_title: Option<String>,
+    /// Whose it is: what the page says, else its file.
+    pub(crate) rights: SightingRights,
     /// When it was first seen there.
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) first_seen: OffsetDateTime,

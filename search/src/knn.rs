@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tusou_contract::ImageId;
+use tusou_contract::{ImageId, Rights};
 use tusou_platform::elastic::{Elastic, ElasticError};
 
 use crate::error::SearchError;
@@ -39,9 +39,12 @@ pub(crate) struct Shown {
     /// What pages say of it.
     #[serde(default)]
     pub(crate) captions: Vec<String>,
+    /// Rights found with it.
+    #[serde(default)]
+    pub(crate) rights: Rights,
 }
 
-const SHOWN: [&str; 7] = [
+const SHOWN: [&str; 8] = [
     "image_id",
     "image_name",
     "width",
@@ -49,6 +52,7 @@ const SHOWN: [&str; 7] = [
     "format",
     "sightings",
     "captions",
+    "rights",
 ];
 
 /// The `k` documents whose vectors in `field` are nearest to `vector` (any length, not zero), the

@@ -136,6 +136,7 @@ fn hit(found: Found, pages: &mut HashMap<ImageId, Vec<Sighting>>) -> Hit {
         format: document.format,
         sightings: document.sightings,
         captions: document.captions,
+        rights: document.rights,
     }
 }
 

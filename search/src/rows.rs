@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use sqlx::types::Json;
 use sqlx::{PgPool, Row as _};
-use tusou_contract::ImageId;
+use tusou_contract::{ImageId, SightingRights};
 
 use crate::answer::Sighting;
 use crate::error::SearchError;
@@ -19,10 +20,10 @@ pub(crate) async fn sightings(
     // The inner query picks before it joins: an image may have 100,000 sightings.
     let rows = sqlx::query(
         "SELECT seen.*, pages.url AS page_url, pages.title AS page_title, \
-                image_urls.url AS image_url \
+                image_urls.url AS image_url, images.rights || seen.told AS rights \
          FROM unnest($1::bytea[]) AS wanted (id) \
          CROSS JOIN LATERAL ( \
-             SELECT image_id, page_id, image_url_id, alt, title, caption, \
+             SELECT image_id, page_id, image_url_id, alt, title, caption, rights AS told, \
                     first_seen, last_seen, gone_since \
              FROM sightings WHERE sightings.image_id = wanted.id \
              ORDER BY gone_since IS NOT NULL, first_seen, page_id, image_url_id \
@@ -30,6 +31,7 @@ pub(crate) async fn sightings(
          ) AS seen \
          JOIN pages USING (page_id) \
          JOIN image_urls USING (image_url_id) \
+         JOIN images ON images.image_id = seen.image_id \
          ORDER BY seen.image_id, seen.gone_since IS NOT NULL, seen.first_seen, \
                   seen.page_id, seen.image_url_id",
     )
@@ -50,6 +52,7 @@ pub(crate) async fn sightings(
                 title: row.try_get("title")?,
                 caption: row.try_get("caption")?,
                 page_title: row.try_get("page_title")?,
+                rights: row.try_get::<Json<SightingRights>, _>("rights")?.0,
                 first_seen: row.try_get("first_seen")?,
                 last_seen: row.try_get("last_seen")?,
                 gone_since: row.try_get("gone_since")?,

@@ -32,6 +32,8 @@ pub fn document(row: &ImageRow, models: &[ModelField]) -> Option<Document> {
         (None, Some(path)) => last_segment(path),
         (None, None) => return None,
     };
+    let mut rights = seen.map(|seen| seen.rights.clone()).unwrap_or_default();
+    rights.complete(row.rights.clone());
     Some(Document {
         image_id: row.image_id,
         image_name,
@@ -48,7 +50,7 @@ pub fn document(row: &ImageRow, models: &[ModelField]) -> Option<Document> {
         nsfw: row.nsfw,
         captions: seen.map(|seen| seen.captions.clone()).unwrap_or_default(),
         hosts: seen.map(|seen| seen.hosts.clone()).unwrap_or_default(),
-        rights: seen.map(|seen| seen.rights.clone()).unwrap_or_default(),
+        rights,
         taken_at: row.taken_at,
         first_seen: seen.map_or(row.stored_at, |seen| seen.first_seen),
         last_seen: seen.map_or(row.stored_at, |seen| seen.last_seen),
@@ -106,6 +108,7 @@ mod tests {
             bytes: 12_345,
             blob_key: "originals/ab/ab.png".into(),
             relative_path: None,
+            rights: Rights::default(),
             taken_at: None,
             stored_at: datetime!(2026-01-01 00:00 UTC),
             phash: Some("00ff00ff00ff00ff".into()),
@@ -138,6 +141,24 @@ mod tests {
             model("image_embedding_sscd", "d2"),
         ];
         insta::assert_json_snapshot!(document(&row(), &models).expect("it can be found"));
+    }
+
+    #[test]
+    fn pages_speak_of_rights_before_the_file_does() {
+        let mut row = row();
+        row.rights = Rights {
+            creator: Some("A camera".into()),
+            license: Some("https://a.example/by".into()),
+            ..Rights::default()
+        };
+        let models = [model("image_embedding", "d1")];
+        let rights = document(&row, &models).expect("it can be found").rights;
+        assert_eq!(rights.creator.as_deref(), Some("Ann"));
+        assert_eq!(rights.license.as_deref(), Some("https://a.example/by"));
+        row.seen = None;
+        row.relative_path = Some("holidays/kite.png".into());
+        let rights = document(&row, &models).expect("it has a path").rights;
+        assert_eq!(rights, row.rights);
     }
 
     #[test]

@@ -2,3 +2,4 @@
 
 pub(crate) mod encodings;
 pub(crate) mod pauses;
+pub(crate) mod removals;

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use maud::{Markup, html};
+use tusou_contract::SightingRights;
 use url::Url;
 
 use super::Language;
+use super::rights::rights;
 use crate::answer::{Hit, Sighting};
 
 /// The narrowest and the widest shape that a picture is given in the grid; beyond them it keeps its
@@ -67,6 +69,7 @@ fn one(language: Language, hit: &Hit, position: usize) -> Markup {
                     None => span.page { (texts.no_page) },
                 }
                 @if let Some(caption) = caption { p.caption dir="auto" title=(caption) { (caption) } }
+                (rights(language, &of_hit(hit)))
                 p.facts {
                     span.score title=(texts.similarity) {
                         span.unseen { (texts.similarity) " " } (format!("{:.2}", hit.score))
@@ -122,6 +125,7 @@ fn others(language: Language, hit: &Hit) -> Markup {
                         li {
                             (source(language, page)) " "
                             small { (texts.since) " " (page.first_seen.date()) }
+                            @if page.rights != hit.pages[0].rights { (rights(language, &page.rights)) }
                         }
                     }
                     @if all > listed { li { "…" } }
@@ -129,6 +133,17 @@ fn others(language: Language, hit: &Hit) -> Markup {
             }
         }
     }
+}
+
+/// Whose it is by its first page, else by most.
+fn of_hit(hit: &Hit) -> SightingRights {
+    let first = hit.pages.first().map(|page| page.rights.clone());
+    first
+        .filter(|rights| !rights.is_empty())
+        .unwrap_or_else(|| SightingRights {
+            rights: hit.rights.clone(),
+            acquire: None,
+        })
 }
 
 /// What is said of the picture at its first page, else at most pages.
@@ -144,7 +159,7 @@ fn caption(hit: &Hit) -> Option<&str> {
 }
 
 /// An address that may stand in a link: of the web, never of a script or file.
-fn link(address: &str) -> Option<Url> {
+pub(super) fn link(address: &str) -> Option<Url> {
     Url::parse(address)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))

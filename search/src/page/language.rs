@@ -42,6 +42,10 @@ pub(super) struct Texts {
     pub(super) away: &'static str,
     pub(super) no_file: &'static str,
     pub(super) private: &'static str,
+    pub(super) by: &'static str,
+    pub(super) credit: &'static str,
+    pub(super) license: &'static str,
+    pub(super) acquire: &'static str,
 }
 
 const ENGLISH: Texts = Texts {
@@ -70,6 +74,10 @@ const ENGLISH: Texts = Texts {
     away: "The service cannot be reached. Is the network there? Try again.",
     no_file: "There is no picture in that. Drop or paste an image file.",
     private: "A picture that you search with is not stored.",
+    by: "by",
+    credit: "credit",
+    license: "licence",
+    acquire: "get a licence",
 };
 
 const CHINESE: Texts = Texts {
@@ -98,6 +106,10 @@ const CHINESE: Texts = Texts {
     away: "无法连接服务。请检查网络后再试。",
     no_file: "其中没有图片。请拖入或粘贴图片文件。",
     private: "用来搜索的图片不会被保存。",
+    by: "作者",
+    credit: "署名",
+    license: "许可",
+    acquire: "获取许可",
 };
 
 impl Language {

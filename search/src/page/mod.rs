@@ -4,6 +4,7 @@
 pub(crate) mod assets;
 mod hits;
 mod language;
+mod rights;
 
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};

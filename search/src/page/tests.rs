@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use scraper::{Html, Selector};
 use time::OffsetDateTime;
 use time::macros::datetime;
-use tusou_contract::ImageId;
+use tusou_contract::{ImageId, Rights, SightingRights};
 
 use super::*;
 use crate::answer::{Hit, Sighting};
@@ -22,9 +22,22 @@ fn sighting(page_url: &str, text: &str) -> Sighting {
         title: text.into(),
         caption: text.into(),
         page_title: Some(text.into()),
+        rights: SightingRights {
+            rights: rights(page_url, text),
+            acquire: Some(page_url.into()),
+        },
         first_seen: seen,
         last_seen: seen,
         gone_since: None,
+    }
+}
+
+fn rights(license: &str, text: &str) -> Rights {
+    Rights {
+        license: Some(license.into()),
+        creator: Some(text.into()),
+        credit: Some(text.into()),
+        copyright: Some(text.into()),
     }
 }
 
@@ -42,6 +55,7 @@ fn answer(page_url: &str, text: &str) -> Answer {
             sightings: 2,
             thumbnail: thumbnail_path(&image_id),
             captions: vec![text.into()],
+            rights: rights(page_url, text),
             pages: vec![sighting(page_url, text), sighting(page_url, text)],
         }],
     }
@@ -108,7 +122,16 @@ fn a_hit_shows_its_picture_its_page_and_its_likes() {
     );
     assert_eq!(
         select(&page, ".hit a[href='http://example.org/page']").len(),
-        3
+        5
+    );
+    let licenses = select(
+        &page,
+        ".rights a[rel~=license][rel~=nofollow][rel~=noopener]",
+    );
+    assert_eq!(licenses.len(), 1);
+    assert_eq!(
+        licenses[0].value().attr("href"),
+        Some("http://example.org/page")
     );
     assert_eq!(select(&page, ".hit a[href^='/?like=']").len(), 1);
     assert_eq!(select(&page, "details li").len(), 1);

@@ -39,6 +39,17 @@ async fn words_and_pictures_find_the_nearest_with_their_pages() {
     assert_eq!(pages[0]["page_title"], "Page 5");
     assert_eq!(pages[0]["image_url"], "http://example.org/bird.png");
     assert_eq!(pages[0]["gone_since"], Value::Null);
+    // A sighting's rights are its page's, completed by the file's; the hit's are the document's.
+    let (license, acquire) = ("https://example.org/by", "https://example.org/buy");
+    assert_eq!(
+        pages[0]["rights"],
+        json!({"creator": "page 5", "license": license, "acquire": acquire})
+    );
+    assert_eq!(
+        pages[1]["rights"],
+        json!({"creator": "the file", "license": license})
+    );
+    assert_eq!(bird["rights"], json!({"creator": "most <b>pages</b>"}));
     // A picture without rows has no pages, and is a hit all the same.
     assert_eq!(answer["hits"][1]["pages"], json!([]));
 
@@ -81,6 +92,8 @@ async fn one_picture_is_shown_with_its_thumbnail_its_pages_and_its_likes() {
     assert_eq!(document["colors"], json!(["red"]));
     assert_eq!(document["pages"].as_array().map(Vec::len), Some(7));
     assert_eq!(document["pages"][6]["page_url"], "http://example.org/6");
+    assert_eq!(document["pages"][6]["rights"]["creator"], "the file");
+    assert_eq!(document["rights"]["creator"], "most <b>pages</b>");
     assert_eq!(document.get("image_embedding"), None);
 
     let answer = search

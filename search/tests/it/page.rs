@@ -67,6 +67,10 @@ async fn the_page_works_without_a_script() {
         attributes(&found, ".hit a.frame", "href"),
         ["http://example.org/5"]
     );
+    assert_eq!(
+        attributes(&found, "figcaption > .rights a", "href"),
+        ["https://example.org/by", "https://example.org/buy"]
+    );
     let likes = attributes(&found, ".facts a", "href");
     assert_eq!(likes[0], format!("/?like={}&lang=en", id("bird")));
     let (status, like) = page(search.get(&likes[0]).await).await;

@@ -139,7 +139,10 @@ fn document(name: &str, vector: &[f32]) -> Document {
         nsfw: None,
         captions: vec![format!("a {name} <b>&amp;</b>")],
         hosts: vec!["example.org".into()],
-        rights: Rights::default(),
+        rights: Rights {
+            creator: Some("most <b>pages</b>".into()),
+            ..Rights::default()
+        },
         taken_at: None,
         first_seen: seen,
         last_seen: seen,
@@ -157,8 +160,9 @@ pub(crate) async fn sightings_of_bird(world: &World) {
         .await
         .expect("a new host");
     sqlx::query(
-        "INSERT INTO images (image_id, format, width, height, bytes, blob_key) \
-         VALUES ($1, 'png', 96, 64, 1000, 'originals/x.png')",
+        "INSERT INTO images (image_id, format, width, height, bytes, blob_key, rights) \
+         VALUES ($1, 'png', 96, 64, 1000, 'originals/x.png', \
+                 '{\"creator\": \"the file\", \"license\": \"https://example.org/by\"}')",
     )
     .bind(id.as_bytes().as_slice())
     .execute(world.pool())
@@ -173,8 +177,11 @@ pub(crate) async fn sightings_of_bird(world: &World) {
     .await
     .expect("new pages");
     sqlx::query(
-        "INSERT INTO sightings (image_id, page_id, image_url_id, alt, caption, first_seen, gone_since) \
+        "INSERT INTO sightings (image_id, page_id, image_url_id, alt, caption, rights, first_seen, gone_since) \
          SELECT $1, page_id, image_url_id, 'a bird', 'caption ' || page_id, \
+                CASE WHEN pages.url LIKE '%/5' \
+                     THEN '{\"creator\": \"page 5\", \"acquire\": \"https://example.org/buy\"}' \
+                     ELSE '{}' END::jsonb, \
                 timestamptz '2026-11-01' - page_id * interval '1 day', \
                 CASE WHEN pages.url LIKE '%/6' THEN now() END \
          FROM pages, image_urls",

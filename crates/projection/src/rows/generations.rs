@@ -14,6 +14,9 @@ use crate::error::Error;
 /// Held while indexes are made, so that two who make one at once agree: `tusou` in ASCII.
 const REGISTRY_LOCK: i64 = 0x74_75_73_6f_75;
 
+/// The registry makes indexes and mends them; what they hold it does not judge.
+const AS_MADE: bool = true;
+
 /// What is done with an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -63,6 +66,8 @@ pub struct Generation {
     pub backfilled_to: Option<ImageId>,
     /// When the index was last found whole.
     pub verified_at: Option<OffsetDateTime>,
+    /// Whether it holds images that no page shows any more: the configuration's, not the registry's.
+    pub keep_gone: bool,
 }
 
 impl Generation {
@@ -100,7 +105,7 @@ struct Row {
 }
 
 impl Row {
-    fn read(self) -> Result<Generation, Error> {
+    fn read(self, keep_gone: bool) -> Result<Generation, Error> {
         let unreadable = |problem: String| Error::Registry {
             index: self.index_name.clone(),
             problem,
@@ -135,31 +140,35 @@ impl Row {
             backfilled_to,
             verified_at: self.verified_at,
             index: self.index_name,
+            keep_gone,
         })
     }
 }
 
-/// Every registered index, the oldest first.
+/// Every registered index, the oldest first. `keep_gone` is `indexer.keep_gone`.
 ///
 /// # Errors
 /// [`Error::Database`], or [`Error::Registry`] where a row cannot be read.
-pub async fn all(pool: &PgPool) -> Result<Vec<Generation>, Error> {
+pub async fn all(pool: &PgPool, keep_gone: bool) -> Result<Vec<Generation>, Error> {
     let rows: Vec<Row> = sqlx::query_as("SELECT * FROM generations ORDER BY generation_id")
         .fetch_all(pool)
         .await
         .map_err(Error::database("read the registry of indexes"))?;
-    rows.into_iter().map(Row::read).collect()
+    rows.into_iter().map(|row| row.read(keep_gone)).collect()
 }
 
 /// Every written index, the oldest first.
-pub(crate) async fn written(tx: &mut Transaction<'_, Postgres>) -> Result<Vec<Generation>, Error> {
+pub(crate) async fn written(
+    tx: &mut Transaction<'_, Postgres>,
+    keep_gone: bool,
+) -> Result<Vec<Generation>, Error> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT * FROM generations WHERE state IN ('building', 'live') ORDER BY generation_id",
     )
     .fetch_all(&mut **tx)
     .await
     .map_err(Error::database("read the registry of indexes"))?;
-    rows.into_iter().map(Row::read).collect()
+    rows.into_iter().map(|row| row.read(keep_gone)).collect()
 }
 
 /// The registry, locked until it is committed or dropped.
@@ -187,7 +196,7 @@ impl Registry {
     /// # Errors
     /// [`Error::Database`], or [`Error::Registry`] where a row cannot be read.
     pub async fn written(&mut self) -> Result<Vec<Generation>, Error> {
-        written(&mut self.0).await
+        written(&mut self.0, AS_MADE).await
     }
 
     /// Registers an index named `<alias>-<yyyymmddhhmmss>` by the database's clock in UTC; where
@@ -216,7 +225,7 @@ impl Registry {
             .await
             .map_err(&failed)?;
             if let Some(made) = made {
-                return made.read();
+                return made.read(AS_MADE);
             }
             sqlx::query("SELECT pg_sleep(0.3)")
                 .execute(&mut *self.0)

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde_json::Value;
 use sqlx::{PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 use tusou_contract::message::vector_from_bytes;
-use tusou_contract::{BlobKey, ImageFetched, ImageFormat, ImageId};
+use tusou_contract::{BlobKey, ImageFetched, ImageFormat, ImageId, Rights};
 
 use crate::error::Error;
 use crate::rows::generations::{self, Generation};
@@ -30,6 +31,8 @@ pub struct ImageRow {
     pub blob_key: String,
     /// For an imported image, its path below the folder.
     pub relative_path: Option<String>,
+    /// What the file says of its rights.
+    pub rights: Rights,
     /// When the picture was taken, by its own account.
     pub taken_at: Option<OffsetDateTime>,
     /// When it was stored.
@@ -40,7 +43,7 @@ pub struct ImageRow {
     pub colors: Vec<String>,
     /// 0 to 1, where a model for it is configured.
     pub nsfw: Option<f32>,
-    /// `None` where no page was seen to show it.
+    /// `None` where no page was seen to show it, or none does any more and such images are not kept.
     pub seen: Option<Seen>,
     /// By the model pack's digest.
     pub embeddings: BTreeMap<String, Vec<f32>>,
@@ -60,9 +63,16 @@ pub struct Snapshot {
 
 /// Reads the images. A change that commits after the snapshot bumps `rev` beyond the one read.
 ///
+/// Without `keep_gone` (`indexer.keep_gone`) an image whose sightings are all gone is as one that was
+/// never seen.
+///
 /// # Errors
 /// [`Error::Database`], or [`Error::Row`] where a row cannot be read.
-pub async fn snapshot(pool: &PgPool, ids: &BTreeSet<ImageId>) -> Result<Snapshot, Error> {
+pub async fn snapshot(
+    pool: &PgPool,
+    ids: &BTreeSet<ImageId>,
+    keep_gone: bool,
+) -> Result<Snapshot, Error> {
     let failed = Error::database("read images");
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     let mut tx = pool.begin_with(begin).await.map_err(&failed)?;
@@ -72,10 +82,11 @@ pub async fn snapshot(pool: &PgPool, ids: &BTreeSet<ImageId>) -> Result<Snapshot
     .fetch_one(&mut *tx)
     .await
     .map_err(&failed)?;
-    let generations = generations::written(&mut tx).await?;
+    let generations = generations::written(&mut tx, keep_gone).await?;
     let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
     let rows = image_rows(&mut tx, &ids).await.map_err(&failed)?;
     let mut seen = sightings::read(&mut tx, &ids).await.map_err(&failed)?;
+    seen.retain(|_, seen| keep_gone || seen.live > 0);
     let models = generations.iter().flat_map(|generation| &generation.models);
     let digests: BTreeSet<&str> = models.map(|model| model.digest.as_str()).collect();
     let mut embeddings = embeddings(&mut tx, &ids, &digests).await.map_err(&failed)?;
@@ -155,6 +166,7 @@ struct Row {
     bytes: i64,
     blob_key: String,
     relative_path: Option<String>,
+    rights: Value,
     taken_at: Option<OffsetDateTime>,
     stored_at: OffsetDateTime,
     phash: Option<String>,
@@ -190,6 +202,7 @@ impl Row {
             bytes: u64::try_from(self.bytes).map_err(|_| unreadable("`bytes` is negative"))?,
             blob_key: self.blob_key,
             relative_path: self.relative_path,
+            rights: sightings::read_rights(&self.rights),
             taken_at: self.taken_at,
             stored_at: self.stored_at,
             phash: self.phash,
@@ -206,7 +219,7 @@ impl Row {
 
 async fn image_rows(tx: &mut Transaction<'_, Postgres>, ids: &[&[u8]]) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
-        "SELECT image_id, rev, format, width, height, bytes, blob_key, relative_path, taken_at, stored_at,
+        "SELECT image_id, rev, format, width, height, bytes, blob_key, relative_path, rights, taken_at, stored_at,
                 phash, coalesce(colors, '{}') AS colors, nsfw
          FROM images LEFT JOIN encodings USING (image_id) WHERE image_id = ANY($1)",
     )

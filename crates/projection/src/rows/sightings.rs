@@ -28,7 +28,7 @@ pub struct Seen {
     pub captions: Vec<String>,
     /// Host names of pages and image URLs without port, the most seen first.
     pub hosts: Vec<String>,
-    /// The rights that were found most often.
+    /// The rights that pages tell most often.
     pub rights: Rights,
 }
 
@@ -158,8 +158,10 @@ async fn rights(
     gone: &[Vec<u8>],
 ) -> sqlx::Result<Vec<(Vec<u8>, Value)>> {
     sqlx::query_as(
-        "SELECT DISTINCT ON (image_id) image_id, rights FROM sightings
-         WHERE image_id = ANY($1) AND rights <> '{}' AND (gone_since IS NULL OR image_id = ANY($2))
+        "SELECT DISTINCT ON (image_id) image_id, rights
+         FROM (SELECT image_id, rights - 'acquire' AS rights FROM sightings
+               WHERE image_id = ANY($1) AND rights <> '{}' AND (gone_since IS NULL OR image_id = ANY($2))) AS told
+         WHERE rights <> '{}'
          GROUP BY image_id, rights ORDER BY image_id, count(*) DESC, rights",
     )
     .bind(ids)
@@ -168,8 +170,8 @@ async fn rights(
     .await
 }
 
-/// The four texts that a document has room for; whatever else a page said is left out.
-fn read_rights(rights: &Value) -> Rights {
+/// The four texts that a document has room for; whatever else was said is left out.
+pub(crate) fn read_rights(rights: &Value) -> Rights {
     let text = |key: &str| {
         let text = rights.get(key)?.as_str()?.trim();
         (!text.is_empty()).then(|| text.to_owned())

@@ -14,7 +14,7 @@ pub struct Walked {
     /// Its present revision.
     pub rev: i64,
     /// Whether the index should hold a document: there are an embedding of its first model, and a
-    /// sighting or an imported path.
+    /// sighting (a live one, where gone images are not kept) or an imported path.
     pub expected: bool,
     /// Whether it was encoded, and yet has no embedding of one of the index's models.
     pub lacks_embedding: bool,
@@ -24,7 +24,8 @@ pub struct Walked {
     pub refused: bool,
 }
 
-/// `$1` the generation, `$2` the digest of its first model, `$3` the digests of all.
+/// `$1` the generation, `$2` the digest of its first model, `$3` the digests of all, `$4` whether gone
+/// images are kept.
 macro_rules! walked {
     ($rest:literal) => {
         concat!(
@@ -37,7 +38,8 @@ macro_rules! walked {
                     indexed.rev, refusal IS NOT NULL
              FROM images
              CROSS JOIN LATERAL (SELECT relative_path IS NOT NULL OR EXISTS
-                 (SELECT FROM sightings WHERE sightings.image_id = images.image_id) AS shown) AS sight
+                 (SELECT FROM sightings WHERE sightings.image_id = images.image_id
+                  AND ($4 OR gone_since IS NULL)) AS shown) AS sight
              LEFT JOIN encodings ON encodings.image_id = images.image_id
              LEFT JOIN indexed ON indexed.image_id = images.image_id AND generation_id = $1 ",
             $rest
@@ -59,11 +61,12 @@ pub async fn walk(
 ) -> Result<Vec<Walked>, Error> {
     let after: &[u8] = after.map_or(&[], |id| id.as_bytes());
     let rows: Vec<Row> = sqlx::query_as(walked!(
-        "WHERE images.image_id > $4 ORDER BY images.image_id LIMIT $5"
+        "WHERE images.image_id > $5 ORDER BY images.image_id LIMIT $6"
     ))
     .bind(generation.generation_id)
     .bind(generation.first_digest())
     .bind(generation.digests())
+    .bind(generation.keep_gone)
     .bind(after)
     .bind(i64::from(limit))
     .fetch_all(pool)
@@ -83,11 +86,12 @@ pub async fn look(
 ) -> Result<Vec<Walked>, Error> {
     let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
     let rows: Vec<Row> = sqlx::query_as(walked!(
-        "WHERE images.image_id = ANY($4) ORDER BY images.image_id"
+        "WHERE images.image_id = ANY($5) ORDER BY images.image_id"
     ))
     .bind(generation.generation_id)
     .bind(generation.first_digest())
     .bind(generation.digests())
+    .bind(generation.keep_gone)
     .bind(&ids)
     .fetch_all(pool)
     .await
@@ -107,7 +111,7 @@ fn read((image_id, rev, expected, lacks_embedding, held, refused): Row) -> Walke
 }
 
 /// How many images `reference` was recorded to hold that `generation` neither holds nor refused at
-/// that revision. The indexer records both in one transaction, so a crawl that goes on does not
+/// that revision, and should hold. The indexer records both in one transaction, so a crawl that goes on does not
 /// show here.
 ///
 /// # Errors
@@ -121,10 +125,13 @@ pub async fn missing(
         "SELECT count(*) FROM indexed AS old
          JOIN images USING (image_id)
          LEFT JOIN indexed AS new ON new.image_id = old.image_id AND new.generation_id = $1
-         WHERE old.generation_id = $2 AND old.refusal IS NULL AND (new.rev IS NULL OR new.rev < old.rev)",
+         WHERE old.generation_id = $2 AND old.refusal IS NULL AND (new.rev IS NULL OR new.rev < old.rev)
+             AND ($3 OR relative_path IS NOT NULL OR EXISTS
+                 (SELECT FROM sightings WHERE sightings.image_id = images.image_id AND gone_since IS NULL))",
     )
     .bind(generation.generation_id)
     .bind(reference.generation_id)
+    .bind(generation.keep_gone)
     .fetch_one(pool)
     .await
     .map_err(Error::database("compare two indexes"))?;
@@ -143,11 +150,13 @@ pub async fn unfilled(pool: &PgPool, generation: &Generation, seconds: f64) -> R
              AND embeddings.stored_at < now() - $3 * interval '1 second'
          LEFT JOIN indexed ON indexed.image_id = images.image_id AND generation_id = $1
          WHERE indexed.rev IS NULL AND (relative_path IS NOT NULL OR EXISTS
-             (SELECT FROM sightings WHERE sightings.image_id = images.image_id))",
+             (SELECT FROM sightings WHERE sightings.image_id = images.image_id
+              AND ($4 OR gone_since IS NULL)))",
     )
     .bind(generation.generation_id)
     .bind(generation.first_digest())
     .bind(seconds)
+    .bind(generation.keep_gone)
     .fetch_one(pool)
     .await
     .map_err(Error::database("count what an index lacks"))?;
