@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Seed(crate::seed::args::Seed),
     /// Fetches once more what was fetched: a seed's, one URL, or everything
     Recrawl(crate::recrawl::Recrawl),
+    /// Takes out a URL, a picture or a host on somebody's request, and keeps it out
+    Forget(crate::forget::args::Forget),
     /// Lets the crawl, a host, the encoder or the indexer rest
     Pause(crate::pause::Pause),
     /// Lets go on what was paused
@@ -155,6 +157,11 @@ mod tests {
             vec!["recrawl", "3", "--dry-run"],
             vec!["recrawl", "http://a.test/"],
             vec!["recrawl", "--all"],
+            vec!["forget", "a.test"],
+            vec!["forget", "http://a.test/", "--why", "asked", "--yes"],
+            vec!["forget", "a.test", "--dry-run", "--json"],
+            vec!["forget", "list", "--json"],
+            vec!["forget", "undo", "a.test", "--dry-run"],
             vec!["pause", "crawl", "--why", "a test"],
             vec!["pause", "host", "a.test:8080", "--dry-run"],
             vec!["pause", "--why", "a test", "indexer"],
@@ -169,6 +176,9 @@ mod tests {
             vec!["seed", "remove"],
             vec!["recrawl"],
             vec!["recrawl", "3", "--all"],
+            vec!["forget"],
+            vec!["forget", "a.test", "--yes", "--dry-run"],
+            vec!["forget", "undo"],
             vec!["pause"],
             vec!["pause", "host"],
         ] {

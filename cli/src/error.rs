@@ -11,6 +11,8 @@ use tusou_platform::database::{self, DatabaseError};
 use tusou_platform::elastic::ElasticError;
 use tusou_platform::telemetry::TelemetryError;
 
+use crate::format::one_line;
+
 /// A command that did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -161,6 +163,27 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// No removal keeps it out.
+    #[error("{subject} is not kept out; `tusou forget list` shows what is")]
+    NotKeptOut {
+        /// The image's id, the URL or the host's name.
+        subject: String,
+    },
+    /// A removal keeps a seed's page out.
+    #[error(
+        "no seed was added: {url} is kept out since {since}{}; `tusou forget undo {subject}` lets it in again",
+        because(why)
+    )]
+    KeptOut {
+        /// The seed's URL.
+        url: String,
+        /// What was removed: the URL or its host.
+        subject: String,
+        /// A day.
+        since: time::Date,
+        /// The reason that was given.
+        why: String,
+    },
     /// The picture to search with cannot be read.
     #[error("cannot read {}", path.display())]
     Picture {
@@ -215,6 +238,15 @@ fn remedy(cause: &Unpublished) -> &'static str {
     match cause {
         Unpublished::Full(_) => "let the consumers take some",
         Unpublished::Unroutable(_) => "start a service that uses the queue, which declares it",
+    }
+}
+
+fn because(why: &str) -> String {
+    let why = one_line(why, 200);
+    if why.is_empty() {
+        why
+    } else {
+        format!(" ({why})")
     }
 }
 

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod dead;
 mod error;
+mod forget;
 mod format;
 mod gc;
 mod index;
@@ -38,6 +39,7 @@ pub async fn run(args: Args, out: &mut dyn Write) -> Result<(), Error> {
     match args.command {
         Command::Seed(seed) => seed::run(&config, &seed, out).await,
         Command::Recrawl(recrawl) => recrawl::run(&config, &recrawl, out).await,
+        Command::Forget(forget) => forget::run(&config, &forget, out).await,
         Command::Pause(pause) => pause::pause(&config, &pause, out).await,
         Command::Resume(resume) => pause::resume(&config, &resume, out).await,
         Command::Status(status) => status::run(&config, &status, out).await,

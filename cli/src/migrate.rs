@@ -8,7 +8,11 @@ use crate::args::Migrate;
 use crate::error::Error;
 
 /// What a schema below this version no longer has.
-const EMPTIED: [(i64, &str); 2] = [
+const EMPTIED: [(i64, &str); 3] = [
+    (
+        3,
+        "paces and revisit times, tdmrep.json files, rights of files, and what removals took out; the removals stay",
+    ),
     (
         2,
         "pauses, which originals were dropped, and the settings of indexes; indexes that are being built are let go",

@@ -26,7 +26,7 @@ impl<'a> Context<'a> {
     pub(super) async fn open(config: &'a Config) -> Result<Self, Error> {
         let elastic = Elastic::new(&config.elasticsearch)?;
         let pool = database::connect(&config.database).await?;
-        let generations = tusou_projection::all(&pool).await?;
+        let generations = tusou_projection::all(&pool, config.indexer.keep_gone).await?;
         let behind = elastic.alias(&config.elasticsearch.alias).await?;
         Ok(Self {
             config,
@@ -114,6 +114,6 @@ fn written(generation: &Generation) -> Result<&Generation, IndexError> {
 }
 
 /// Tells a person who waits how far it is. Nothing is lost where standard error is closed.
-pub(super) fn tell(text: &str) {
+pub(crate) fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -14,6 +14,7 @@ use std::io::Write;
 
 use tusou_platform::Config;
 
+pub(crate) use context::tell;
 pub use error::IndexError;
 
 use crate::error::Error;

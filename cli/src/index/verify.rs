@@ -270,7 +270,7 @@ async fn ask(
     sample: &BTreeSet<ImageId>,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let snapshot = tusou_projection::snapshot(&context.pool, sample).await?;
+    let snapshot = tusou_projection::snapshot(&context.pool, sample, generation.keep_gone).await?;
     for id in sample {
         let Some(image) = snapshot.images.get(id) else {
             continue;

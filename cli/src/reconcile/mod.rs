@@ -56,7 +56,7 @@ pub(crate) async fn run(
         dry_run: args.dry_run,
         ..Report::default()
     };
-    let generations = tusou_projection::all(&pool).await?;
+    let generations = tusou_projection::all(&pool, config.indexer.keep_gone).await?;
     let generations = chosen(generations, args.generation.as_deref())?;
     ask_queues(config, &mut report).await;
     (report.images, report.encoded) = walk::images(&pool).await?;

@@ -31,10 +31,11 @@ impl Snapshot {
     ///
     /// A picture counts as indexed or refused only under its present `rev`: under an older one
     /// its next write is on the way. One that no page shows and that was not imported is not
-    /// expected in the index.
+    /// expected in the index; nor is one that no page shows any more, unless `keep_gone`.
     pub(crate) async fn images(
         &mut self,
         generation_id: Option<i64>,
+        keep_gone: bool,
     ) -> Result<ImageCounts, Error> {
         let (stored, encoded, indexed, pending, unseen): (i64, i64, i64, i64, i64) = sqlx::query_as(
             "SELECT count(*),
@@ -42,15 +43,18 @@ impl Snapshot {
                     count(*) FILTER (WHERE indexed.rev >= images.rev AND refusal IS NULL),
                     count(*) FILTER (WHERE failure IS NULL AND (indexed.rev IS NULL OR indexed.rev < images.rev) AND
                         (relative_path IS NOT NULL
-                         OR EXISTS (SELECT FROM sightings WHERE sightings.image_id = images.image_id))),
+                         OR EXISTS (SELECT FROM sightings
+                                    WHERE sightings.image_id = images.image_id AND ($2 OR gone_since IS NULL)))),
                     count(*) FILTER (WHERE failure IS NULL AND (indexed.rev IS NULL OR indexed.rev < images.rev) AND
                         relative_path IS NULL
-                        AND NOT EXISTS (SELECT FROM sightings WHERE sightings.image_id = images.image_id))
+                        AND NOT EXISTS (SELECT FROM sightings
+                                        WHERE sightings.image_id = images.image_id AND ($2 OR gone_since IS NULL)))
              FROM images
              LEFT JOIN encodings ON encodings.image_id = images.image_id
              LEFT JOIN indexed ON indexed.image_id = images.image_id AND generation_id = $1",
         )
         .bind(generation_id)
+        .bind(keep_gone)
         .fetch_one(&mut *self.0)
         .await
         .map_err(Error::query("count the pictures"))?;

@@ -3,7 +3,10 @@
 pub(crate) mod args;
 
 use std::io::Write;
+use std::net::IpAddr;
 
+use sqlx::PgPool;
+use tusou_ingest::removals::{self, KeptOut};
 use tusou_ingest::seeds::{self, SeedChange};
 use tusou_ingest::{Address, NewSeed, Scope};
 use tusou_platform::{Config, database};
@@ -31,6 +34,10 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
         .parse()
         .expect("the arguments allow no other word");
     let pool = database::connect(&config.database).await?;
+    for url in &urls {
+        refuse_kept_out(&pool, url).await?;
+    }
+    let beyond = urls.iter().any(is_beyond_loopback);
     for url in urls {
         let seed = NewSeed {
             url,
@@ -55,8 +62,43 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
             number(seed.max_pages),
         )?;
     }
+    if beyond && config.crawler.contact.is_empty() {
+        writeln!(
+            out,
+            "Nothing beyond this machine is asked until `crawler.contact` says who crawls: set it to a \
+             page or mail address where site owners reach you, and start the crawler again."
+        )?;
+    }
     writeln!(out, "`tusou status` shows how far it is.")?;
     Ok(())
+}
+
+/// Whether an address is not plainly one of this machine.
+fn is_beyond_loopback(url: &Address) -> bool {
+    let host = url.url().host_str().unwrap_or_default();
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
+    literal.map_or(host != "localhost", |address: IpAddr| {
+        !address.to_canonical().is_loopback()
+    })
+}
+
+/// A seed whose own page is kept out would crawl nothing.
+async fn refuse_kept_out(pool: &PgPool, url: &Address) -> Result<(), Error> {
+    match kept_out_by(pool, url).await? {
+        None => Ok(()),
+        Some(kept) => Err(Error::KeptOut {
+            url: url.to_string(),
+            subject: kept.subject,
+            since: kept.removed_at.date(),
+            why: kept.why,
+        }),
+    }
+}
+
+async fn kept_out_by(pool: &PgPool, url: &Address) -> Result<Option<KeptOut>, Error> {
+    removals::kept_out_by(pool, url)
+        .await
+        .map_err(Error::query("look what keeps a seed's page out"))
 }
 
 async fn show(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), Error> {
@@ -73,6 +115,18 @@ async fn show(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), E
         writeln!(out, "There is no seed yet; `tusou seed URL` adds one.")?;
         return Ok(());
     }
+    let mut kept_out = String::new();
+    for seed in &seeds {
+        let Ok(url) = Address::parse(&seed.url) else {
+            continue;
+        };
+        if let Some(kept) = kept_out_by(&pool, &url).await? {
+            kept_out.push_str(&format!(
+                "Seed {} crawls nothing: `tusou forget undo {}` lets its page in again.\n",
+                seed.seed_id, kept.subject
+            ));
+        }
+    }
     let head = ["", "seed", "scope", "depth", "limit", "pages", "due"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(seeds.into_iter().map(|seed| {
@@ -86,7 +140,7 @@ async fn show(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), E
             number(seed.due.unsigned_abs()),
         ]
     }));
-    write!(out, "{}", table(&rows))?;
+    write!(out, "{}{kept_out}", table(&rows))?;
     Ok(())
 }
 

@@ -31,7 +31,7 @@ const LOOKED_AT: u64 = 1_000;
 /// Where Postgres does not answer.
 pub async fn gather(config: &Config, pool: &PgPool) -> Result<Status, Error> {
     let outside = outside(config).await;
-    let counted = tokio::time::timeout(COUNTING, count(pool, &outside.behind)).await;
+    let counted = tokio::time::timeout(COUNTING, count(config, pool, &outside.behind)).await;
     let rows = counted.map_err(|_| Error::Slow {
         seconds: COUNTING.as_secs(),
     })??;
@@ -88,7 +88,7 @@ async fn outside(config: &Config) -> Outside {
     }
 }
 
-async fn count(pool: &PgPool, behind: &[String]) -> Result<Status, Error> {
+async fn count(config: &Config, pool: &PgPool, behind: &[String]) -> Result<Status, Error> {
     let mut rows = Snapshot::open(pool).await?;
     let live = rows.generations().await?;
     let index = searched(&live, behind);
@@ -98,7 +98,7 @@ async fn count(pool: &PgPool, behind: &[String]) -> Result<Status, Error> {
         image_urls: rows.image_urls().await?,
         unparsable_urls: rows.unparsable_urls().await?,
         seeds: rows.seeds().await?,
-        images: rows.images(generation_id).await?,
+        images: rows.images(generation_id, config.indexer.keep_gone).await?,
         sightings: rows.sightings().await?,
         outbox: rows.outbox().await?,
         rates: rows.rates(generation_id).await?,

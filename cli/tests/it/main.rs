@@ -3,6 +3,7 @@
 mod commands;
 mod control;
 mod dead;
+mod forget;
 mod gc;
 mod index;
 mod reconcile;
