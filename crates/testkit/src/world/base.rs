@@ -58,6 +58,8 @@ pub(super) fn for_world(base: &Config, name: &str, folder: &Path) -> anyhow::Res
     config.crawler.read_timeout_ms = 2_000;
     config.crawler.fetch_timeout_ms = 6_000;
     config.crawler.retry_after_ms = 200;
+    config.crawler.host_attempts = config.crawler.max_attempts;
+    config.crawler.max_host_delay_ms = 1_000;
     config.crawler.coalesce_ms = 100;
     config.encoder.batch_wait_ms = 20;
     config.encoder.sessions = 1;
