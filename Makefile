@@ -54,7 +54,8 @@ audit: $(TOOLS)/finished ## known vulnerabilities of dependencies; needs the net
 fmt: ## format the Rust sources
 	cargo fmt --all
 
-bench: ready ## benchmarks; ONLY=chain runs one
+bench: ready ## benchmarks; ONLY=chain runs one; `crawler` gets its peers first
+	@case "$(ONLY)" in ""|crawler) bench/peers/install ;; esac
 	@eval "$$($(STACK) env)" && target/release/tusou-bench $(ONLY)
 
 chaos: ready ## break everything for MINUTES=10 by SEED=1, then look for what was lost; as root

@@ -2,6 +2,7 @@
 //! whatever the machine is doing. Prints a table and writes `bench/results.json`.
 
 mod chain;
+mod crawler;
 mod floor;
 mod reliability;
 mod report;
@@ -10,11 +11,16 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-const NAMES: [&str; 2] = ["chain", "reliability"];
+const NAMES: [&str; 3] = ["chain", "reliability", "crawler"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let only = std::env::args().nth(1);
+    if only.as_deref() == Some(crawler::server::ARGUMENT) {
+        let spec = std::env::args().nth(2).context("a site has a form")?;
+        crawler::server::serve(&spec).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(name) = only.as_deref().filter(|name| !NAMES.contains(name)) {
         anyhow::bail!("`{name}` is no benchmark: there are {}", NAMES.join(", "));
     }
@@ -26,6 +32,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     if wanted("reliability") {
         let run = reliability::run().await;
         figures.extend(run.context("the benchmark `reliability` failed")?);
+    }
+    if wanted("crawler") {
+        let run = Box::pin(crawler::run()).await;
+        figures.extend(run.context("the benchmark `crawler` failed")?);
     }
     report::print(&figures);
     report::write(&figures)?;

@@ -37,6 +37,28 @@ impl Figure {
         }
     }
 
+    /// A cost beside a peer's: the ratio says how often ours goes into theirs.
+    pub(crate) fn cost(name: &str, ours: f64, theirs: f64, unit: &'static str, goal: f64) -> Self {
+        Self {
+            ratio: Some(theirs / ours),
+            ..Self::rate(name, ours, theirs, unit, goal)
+        }
+    }
+
+    /// A figure beside the same of a smaller case: the ratio is to stay below `goal`.
+    pub(crate) fn growth(
+        name: &str,
+        large: f64,
+        small: f64,
+        unit: &'static str,
+        goal: f64,
+    ) -> Self {
+        Self {
+            better: "lower".into(),
+            ..Self::rate(name, large, small, unit, goal)
+        }
+    }
+
     /// A figure that is to stay below `goal`.
     pub(crate) fn below(name: &str, ours: f64, unit: &'static str, goal: f64) -> Self {
         let name = name.to_owned();
