@@ -40,26 +40,8 @@ impl Postgres {
             backend.name == "postgres" && stat(postmaster)?.name == "postgres",
             "{elsewhere}"
         );
-        let found = Self { postmaster };
-        found.serves_nobody_else(pool).await?;
-        Ok(found)
-    }
-
-    /// # Errors
-    /// Where another database is in use, whose work would count as this one's.
-    pub(crate) async fn serves_nobody_else(self, pool: &PgPool) -> anyhow::Result<()> {
-        let others: Vec<String> = sqlx::query_scalar(
-            "SELECT DISTINCT datname::text FROM pg_stat_activity
-             WHERE backend_type = 'client backend' AND datname <> current_database()",
-        )
-        .fetch_all(pool)
-        .await?;
-        ensure!(
-            others.is_empty(),
-            "Postgres serves {others:?} as well, and what it costs counts as a whole: \
-             stop the services and the tests that use it"
-        );
-        Ok(())
+        alone(pool).await?;
+        Ok(Self { postmaster })
     }
 
     /// Of all its processes. One that has ended meanwhile counts as well: what it took went over
@@ -80,6 +62,25 @@ impl Postgres {
         }
         Ok(duration(ticks))
     }
+}
+
+/// Whether Postgres serves this database alone.
+///
+/// # Errors
+/// Where another one is in use, whose work would count as this one's.
+pub(crate) async fn alone(pool: &PgPool) -> anyhow::Result<()> {
+    let others: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT datname::text FROM pg_stat_activity
+         WHERE backend_type = 'client backend' AND datname <> current_database()",
+    )
+    .fetch_all(pool)
+    .await?;
+    ensure!(
+        others.is_empty(),
+        "Postgres serves {others:?} as well, and what it costs counts as a whole: \
+         stop the services and the tests that use it"
+    );
+    Ok(())
 }
 
 fn duration(ticks: u64) -> Duration {

@@ -51,7 +51,7 @@ pub(crate) async fn crawl(name: &str, site: &SiteProcess) -> anyhow::Result<Craw
     })
     .await;
     let cpu = spent()?.saturating_sub(before);
-    postgres.serves_nobody_else(world.pool()).await?;
+    cpu::alone(world.pool()).await?;
     drop(crawler);
     check(&world, site).await?;
     let stored = match site.spec.pictures {
