@@ -2,10 +2,10 @@
 //!
 //! In three steps, each of which may be repeated. First a row in `removals` says what is kept out;
 //! nothing that was under way can be written past it, since whoever writes holds a lock for share
-//! that the new row waits for ([`kept_out_urls`]). Then the rows go, a thousand at a time, each
+//! that the new row waits for (`kept_out_urls`). Then the rows go, a thousand at a time, each
 //! batch with the messages that it owes the indexer. Last the blobs go (`removed_images` lists
 //! them), under the lock of their row there, so that bytes that come in again meanwhile by another
-//! URL are put after they were deleted ([`come_back`]). What is interrupted is finished by doing it
+//! URL are put after they were deleted (`come_back`). What is interrupted is finished by doing it
 //! again.
 
 mod batch;
