@@ -65,12 +65,14 @@ impl Chain {
         self.tusou(&["seed", url]).await;
     }
 
-    /// Waits until the status says done, and returns it.
+    /// Waits until the status says done, and returns it. A search finds all of it then: the index
+    /// is refreshed, which by itself it is a second later.
     pub async fn done(&self) -> Value {
         wait_until(DONE_LIMIT, "the crawl to be done", async || {
             self.status().await["done"] == Value::Bool(true)
         })
         .await;
+        self.world.refresh().await;
         self.status().await
     }
 

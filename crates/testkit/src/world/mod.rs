@@ -123,15 +123,24 @@ impl World {
             .collect()
     }
 
-    /// The `_source` of every document, as [`World::documents`].
-    pub async fn sources(&self) -> Vec<Value> {
+    /// Lets searches see all that was indexed until now; false where there is no alias yet.
+    pub async fn refresh(&self) -> bool {
         let elastic = self.elastic();
         let alias = &self.direct.elasticsearch.alias;
         let indexes = elastic.alias(alias).await.expect("Elasticsearch answers");
-        if indexes.is_empty() {
+        if !indexes.is_empty() {
+            elastic.refresh(alias).await.expect("Elasticsearch answers");
+        }
+        !indexes.is_empty()
+    }
+
+    /// The `_source` of every document, as [`World::documents`].
+    pub async fn sources(&self) -> Vec<Value> {
+        if !self.refresh().await {
             return Vec::new();
         }
-        elastic.refresh(alias).await.expect("Elasticsearch answers");
+        let elastic = self.elastic();
+        let alias = &self.direct.elasticsearch.alias;
         let mut sources = Vec::new();
         let mut after = None;
         loop {
