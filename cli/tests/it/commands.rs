@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tusou_testkit::{World, free_port};
 
+use super::ran::text;
+
 /// Runs `tusou` in the world; its variables come before any file.
 async fn tusou(world: &World, args: &[&str]) -> Output {
     let config = &world.config;
@@ -20,10 +22,6 @@ async fn tusou(world: &World, args: &[&str]) -> Output {
     let ran = tokio::task::spawn_blocking(move || command.output()).await;
     ran.expect("waiting does not panic")
         .expect("the binary was built with this test")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("the command speaks UTF-8")
 }
 
 #[tokio::test]

@@ -1,27 +1,10 @@
 //! Seeds that change, and what is made to rest.
 
-use std::process::Output;
-
 use serde_json::Value;
 use tusou_contract::queue::ENCODER_PAUSED;
-use tusou_testkit::{World, tusou};
+use tusou_testkit::World;
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("the command speaks UTF-8")
-}
-
-/// What a command prints that does what it is asked to.
-async fn says(world: &World, arguments: &[&str]) -> String {
-    let ran = tusou(world, arguments).await;
-    assert!(ran.status.success(), "{arguments:?}: {}", text(&ran.stderr));
-    text(&ran.stdout)
-}
-
-/// What a command says that fails, and its exit code.
-async fn fails(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
-    let Output { status, stderr, .. } = tusou(world, arguments).await;
-    (status.code(), text(&stderr))
-}
+use super::ran::{fails, says};
 
 async fn count(world: &World, statement: &'static str) -> i64 {
     let counted = sqlx::query_scalar(statement).fetch_one(world.pool()).await;

@@ -9,6 +9,8 @@ use tusou_contract::{
 use tusou_platform::broker::{Broker, Outgoing};
 use tusou_testkit::{World, tusou, wait_until};
 
+use super::ran::text;
+
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
@@ -80,10 +82,6 @@ async fn bury(broker: &Broker) {
         }
         images.close().await;
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("the command speaks UTF-8")
 }
 
 /// Runs it; panics where it fails.

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use tusou_contract::{BlobKey, ImageId};
-use tusou_testkit::{World, tusou};
+use tusou_testkit::World;
+
+use super::ran::{fails, says};
 
 /// Two origins of a.test with 2,500 pages, of which 1,500 show a picture of their own and all the
 /// logo of b.test, whose one page shows the logo too, and an imported picture.
@@ -34,25 +36,8 @@ const SITES: [&str; 13] = [
     "INSERT INTO outbox (queue, image_id, body) VALUES ('images.fetched', sha256('1'), '')",
 ];
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("the command speaks UTF-8")
-}
-
-/// What a command prints that does what it is asked to.
-async fn says(world: &World, arguments: &[&str]) -> String {
-    let ran = tusou(world, arguments).await;
-    assert!(ran.status.success(), "{arguments:?}: {}", text(&ran.stderr));
-    text(&ran.stdout)
-}
-
 async fn says_json(world: &World, arguments: &[&str]) -> Value {
     serde_json::from_str(&says(world, arguments).await).expect("it prints JSON")
-}
-
-/// What a command says that fails, and its exit code.
-async fn fails(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
-    let ran = tusou(world, arguments).await;
-    (ran.status.code(), text(&ran.stderr))
 }
 
 async fn execute(world: &World, statement: &'static str) {

@@ -6,5 +6,6 @@ mod dead;
 mod forget;
 mod gc;
 mod index;
+mod ran;
 mod reconcile;
 mod status;

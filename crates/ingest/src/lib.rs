@@ -10,7 +10,6 @@ pub mod trap;
 pub mod verify;
 
 pub use address::{Address, AddressError, Scope};
-pub use rows::Validators;
 pub use rows::again::{Again, DueAgain, recrawl, refetch};
 pub use rows::budget::Budgets;
 pub use rows::image::{
@@ -24,4 +23,5 @@ pub use rows::removals;
 pub use rows::seeds::{self, NewSeed, SeedAdded};
 pub use rows::settle::{End, Ended, Terms};
 pub use rows::walk::{SeedOf, seeds_of};
+pub use rows::{Validators, is_collision};
 pub use verify::{Reject, VerifiedImage, verify};

@@ -41,6 +41,17 @@ impl Crawl {
         .await;
     }
 
+    /// Looks at everything again a day later, when host files are asked for again.
+    async fn a_day_later(&mut self) {
+        sqlx::query("UPDATE host_files SET expires_at = now()")
+            .execute(self.world.pool())
+            .await
+            .expect("the statement fits the schema");
+        self.crawler.terminate().await;
+        self.crawler.restart().await;
+        self.again().await;
+    }
+
     /// Makes every settled URL due again and waits for it, as a revisit does: what is known of it
     /// stays.
     async fn again(&self) {
@@ -360,14 +371,7 @@ async fn a_directive_that_comes_later_parts_what_was_taken() {
         "/.well-known/tdmrep.json",
         Reply::bytes("application/json", reserve),
     );
-    // A day later the file is asked for again.
-    sqlx::query("UPDATE host_files SET expires_at = now()")
-        .execute(crawl.world.pool())
-        .await
-        .expect("the statement fits the schema");
-    crawl.crawler.terminate().await;
-    crawl.crawler.restart().await;
-    crawl.again().await;
+    crawl.a_day_later().await;
     for name in names {
         let page = site.url(&format!("/{name}"));
         assert_eq!(crawl.seen_at(&page).await, 0, "{name}");
@@ -400,13 +404,7 @@ async fn a_directive_that_comes_later_parts_what_was_taken() {
     }
     site.png("/own.png", pictures::png(5));
     site.remove("/.well-known/tdmrep.json");
-    sqlx::query("UPDATE host_files SET expires_at = now()")
-        .execute(crawl.world.pool())
-        .await
-        .expect("the statement fits the schema");
-    crawl.crawler.terminate().await;
-    crawl.crawler.restart().await;
-    crawl.again().await;
+    crawl.a_day_later().await;
     for name in names {
         assert_eq!(
             crawl.seen_at(&site.url(&format!("/{name}"))).await,

@@ -106,14 +106,8 @@ macro_rules! transaction {
 }
 use transaction;
 
-/// A deadlock, a serialization failure, or a row that went with a removal while another one was being
-/// written that refers to it: the same transaction will do when run again.
 fn is_collision(cause: &CrawlError) -> bool {
-    let CrawlError::Database(cause) = cause else {
-        return false;
-    };
-    let code = cause.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("40P01" | "40001" | "23503"))
+    matches!(cause, CrawlError::Database(cause) if tusou_ingest::is_collision(cause))
 }
 
 /// The wait before attempt `attempts + 1`, in whole and doubling from `first`, at most an hour.

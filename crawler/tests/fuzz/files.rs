@@ -1,4 +1,4 @@
-//! As `fuzz.rs`, for what a host says beside its pages: robots.txt, sitemaps, headers, tdmrep.json.
+//! What a host says beside its pages: robots.txt, sitemaps, headers, tdmrep.json.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -17,26 +17,7 @@ use tusou_platform::door::Answer;
 use tusou_testkit::Fuzz;
 use url::Url;
 
-fn page() -> Address {
-    Address::parse("http://site.test/a/page.html").expect("an address")
-}
-
-fn seeds(texts: &[&str]) -> Vec<Vec<u8>> {
-    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
-}
-
-/// An address is normal: whole, bounded, and itself when it is read again.
-fn check_address(address: &Address) {
-    assert!(address.as_str().len() <= 2_048 && address.as_str().is_ascii());
-    assert_eq!(Address::parse(address.as_str()).as_ref(), Ok(address));
-}
-
-fn check_text(text: Option<&String>, max: usize) {
-    if let Some(text) = text {
-        assert!(!text.is_empty() && text.chars().count() <= max, "{text:?}");
-        assert!(!text.chars().any(char::is_control), "{text:?}");
-    }
-}
+use super::{check_address, check_text, page, seeds};
 
 #[test]
 fn any_robots_txt_is_read() {

@@ -1,10 +1,10 @@
-//! Whatever servers send is read: no panic, bounded results, the same answer for the same bytes.
-//!
-//! `TUSOU_FUZZ_CASES` says how many cases each target runs.
+//! What a page says.
 
 use tusou_crawler::extract::{self, Extracted, extract};
 use tusou_ingest::Address;
 use tusou_testkit::Fuzz;
+
+use super::{check_address, check_text, page, seeds};
 
 const LIMITS: extract::Limits = extract::Limits {
     max_links: 50,
@@ -12,27 +12,6 @@ const LIMITS: extract::Limits = extract::Limits {
     max_srcset_width: 2_048,
     max_text: 100,
 };
-
-fn page() -> Address {
-    Address::parse("http://site.test/a/page.html").expect("an address")
-}
-
-fn seeds(texts: &[&str]) -> Vec<Vec<u8>> {
-    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
-}
-
-/// An address is normal: whole, bounded, and itself when it is read again.
-fn check_address(address: &Address) {
-    assert!(address.as_str().len() <= 2_048 && address.as_str().is_ascii());
-    assert_eq!(Address::parse(address.as_str()).as_ref(), Ok(address));
-}
-
-fn check_text(text: Option<&String>, max: usize) {
-    if let Some(text) = text {
-        assert!(!text.is_empty() && text.chars().count() <= max, "{text:?}");
-        assert!(!text.chars().any(char::is_control), "{text:?}");
-    }
-}
 
 fn check_page(found: &Extracted, length: usize) {
     assert!(found.links.len() <= LIMITS.max_links);
@@ -66,7 +45,7 @@ fn any_page_is_read() {
     let fuzz = Fuzz {
         name: "html",
         seeds: seeds(&[
-            include_str!("pages/gallery.html"),
+            include_str!("../pages/gallery.html"),
             "<!doctype html><html lang=en><head><base href='/b/'><title>T</title><meta charset=utf-8>\
              <meta name=robots content='noai, noindex'><meta property=og:image content=/og.png>\
              <meta http-equiv=refresh content='5; url=next.html'><link rel=canonical href=/c>",

@@ -7,12 +7,11 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use tusou_contract::{BlobKey, ImageFetched, ImageId, Queue};
 
-use super::Validators;
 use super::outbox::{Owed, owe};
 use super::page::raise;
 use super::removals::{come_back, kept_out_images, turn_away};
 use super::settle::{End, Ended, Terms, end_image_urls, next_look};
-use super::sightings;
+use super::{Validators, image_id, image_ids, sightings};
 use crate::verify::VerifiedImage;
 
 /// An image URL as it was fetched.
@@ -241,7 +240,7 @@ async fn insert(tx: &mut PgConnection, came: &[Came<'_>]) -> Result<Images, sqlx
     .fetch_all(&mut *tx)
     .await?;
     let mut found = Images {
-        new: ids(&rows).collect(),
+        new: image_ids(&rows),
         ..Images::default()
     };
     let back = come_back(tx, &rows.iter().map(Vec::as_slice).collect::<Vec<_>>()).await?;
@@ -400,13 +399,5 @@ async fn to_encode_again(
     .bind(known.iter().map(|id| images.restored.contains(id)).collect::<Vec<_>>())
     .fetch_all(tx)
     .await?;
-    Ok(ids(&rows).collect())
-}
-
-fn ids(rows: &[Vec<u8>]) -> impl Iterator<Item = ImageId> + '_ {
-    rows.iter().map(|digest| image_id(digest))
-}
-
-fn image_id(digest: &[u8]) -> ImageId {
-    ImageId::from_digest(digest).expect("the column holds 32 bytes by its check")
+    Ok(image_ids(&rows))
 }

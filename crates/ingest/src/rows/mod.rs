@@ -4,6 +4,8 @@
 //! seeds, hosts (inserts), URL patterns, pages, seed pages, image URLs, page images, images, sightings, outbox,
 //! and hosts (to wake them) last; within a table by key, pages and image URLs by URL.
 
+use tusou_contract::ImageId;
+
 pub(crate) mod again;
 pub(crate) mod budget;
 pub(crate) mod image;
@@ -27,12 +29,21 @@ pub struct Validators {
     pub last_modified: Option<String>,
 }
 
+/// What a column of image ids holds: 32 bytes, by its check.
+fn image_id(digest: &[u8]) -> ImageId {
+    ImageId::from_digest(digest).expect("the column holds 32 bytes by its check")
+}
+
+fn image_ids<'a, Ids: FromIterator<ImageId>>(rows: impl IntoIterator<Item = &'a Vec<u8>>) -> Ids {
+    rows.into_iter().map(|digest| image_id(digest)).collect()
+}
+
 /// Times that a transaction is run again where it met another one.
 const TRIES: u32 = 10;
 
 /// A deadlock, a serialization failure, or a row that went with a removal while another one was being
 /// written that refers to it: the same transaction will do when run again.
-fn is_collision(cause: &sqlx::Error) -> bool {
+pub fn is_collision(cause: &sqlx::Error) -> bool {
     let code = cause.as_database_error().and_then(|error| error.code());
     matches!(code.as_deref(), Some("40P01" | "40001" | "23503"))
 }

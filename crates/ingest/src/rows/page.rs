@@ -247,12 +247,6 @@ async fn write_read(
     Ok(())
 }
 
-pub(super) fn image_ids(rows: Vec<Vec<u8>>) -> BTreeSet<ImageId> {
-    rows.iter()
-        .map(|row| ImageId::from_digest(row).expect("the column holds 32 bytes by its check"))
-        .collect()
-}
-
 /// Raises the revision of images whose documents change, in the order of their ids.
 pub(super) async fn raise(
     tx: &mut PgConnection,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use sqlx::PgConnection;
 use tusou_contract::ImageId;
 
-use super::page::image_ids;
+use super::image_ids;
 
 /// `page_id`, `image_url_id`
 pub(super) type Place = (i64, i64);
@@ -62,7 +62,7 @@ pub(super) async fn see_at_pages(
     .bind(seen.iter().map(|(_, place)| place.1).collect::<Vec<_>>())
     .fetch_all(tx)
     .await?;
-    Ok(image_ids(rows))
+    Ok(image_ids(&rows))
 }
 
 /// Sees images at every page that shows a URL which they were fetched from.
@@ -83,7 +83,7 @@ pub(super) async fn see_by_urls(
     .bind(ids)
     .fetch_all(tx)
     .await?;
-    Ok(image_ids(rows))
+    Ok(image_ids(&rows))
 }
 
 /// Ends the sightings of what pages no longer show.
@@ -107,7 +107,7 @@ pub(super) async fn part(
     .bind(parted.iter().map(|place| place.1).collect::<Vec<_>>())
     .fetch_all(tx)
     .await?;
-    Ok(image_ids(rows))
+    Ok(image_ids(&rows))
 }
 
 /// Ends the sightings by URLs, but for those of the image that each shows now: one statement, for a
@@ -134,5 +134,5 @@ pub(super) async fn part_urls(
     .bind(now)
     .fetch_all(tx)
     .await?;
-    Ok(image_ids(rows))
+    Ok(image_ids(&rows))
 }

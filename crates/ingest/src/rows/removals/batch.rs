@@ -8,9 +8,9 @@ use tusou_contract::{ImageId, Queue};
 
 use super::keep_out::KEEP_OUT_LOCK;
 use super::{Removed, Subject, record};
-use crate::rows::again_where_it_met;
 use crate::rows::outbox::{Owed, owe};
 use crate::rows::page::bump;
+use crate::rows::{again_where_it_met, image_ids};
 
 /// Pages or image URLs of one transaction.
 const BATCH: usize = 1_000;
@@ -269,7 +269,7 @@ async fn take(pool: &PgPool, removal_id: i64, batch: &Batch) -> Result<Removed, 
     .bind(&may_go)
     .fetch_all(&mut *tx)
     .await?;
-    let go = image_ids(go);
+    let go: BTreeSet<ImageId> = image_ids(&go);
     let hosts = delete_pages(&mut tx, &batch.pages).await?;
     let image_urls = sqlx::query("DELETE FROM image_urls WHERE image_url_id = ANY($1)")
         .bind(&batch.image_urls)
@@ -284,7 +284,8 @@ async fn take(pool: &PgPool, removal_id: i64, batch: &Batch) -> Result<Removed, 
     .execute(&mut *tx)
     .await?;
     let bytes = delete_images(&mut tx, &go).await?;
-    let stay: BTreeSet<ImageId> = image_ids(touched).difference(&go).copied().collect();
+    let mut stay: BTreeSet<ImageId> = image_ids(&touched);
+    stay.retain(|id| !go.contains(id));
     bump(&mut tx, stay, COALESCE).await?;
     let removed = Removed {
         pages: hosts.len() as u64,
@@ -447,11 +448,6 @@ async fn delete_images(
         .collect();
     owe(tx, owed).await?;
     Ok(bytes.iter().map(|bytes| bytes.unsigned_abs()).sum())
-}
-
-fn image_ids(rows: Vec<Vec<u8>>) -> BTreeSet<ImageId> {
-    let id = |row: &Vec<u8>| ImageId::from_digest(row).expect("the schema checks the length");
-    rows.iter().map(id).collect()
 }
 
 fn digests(ids: &BTreeSet<ImageId>) -> Vec<&[u8]> {
