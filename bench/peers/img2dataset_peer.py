@@ -1,8 +1,7 @@
 """img2dataset over a list of URLs: `img2dataset_peer.py LIST FOLDER`.
 
 The bytes are kept as they came: no resizing, no new compression. Prints as JSON what was done, the
-processor time of its worker processes included; their start counts, so the caller subtracts that
-of a short list.
+processor time of its worker processes and of their start included.
 """
 
 import json

@@ -74,6 +74,12 @@ impl Figure {
     }
 }
 
+/// Says how far a long benchmark is.
+#[expect(clippy::print_stderr, reason = "for whoever waits for the table")]
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 #[expect(clippy::print_stdout, reason = "the table is what the program is for")]
 pub(crate) fn print(figures: &[Figure]) {
     let cell = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));

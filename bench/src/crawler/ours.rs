@@ -24,7 +24,8 @@ const MIB: f64 = (1 << 20) as f64;
 pub(crate) struct Crawl {
     /// From the seeds to the last durable row.
     pub(crate) took: Duration,
-    /// Of the crawler and of Postgres, until the broker has every message too.
+    /// Of the crawler since it started, and of Postgres since the seeds, until the broker has every
+    /// message too.
     pub(crate) cpu: Duration,
     /// The SHA-256 of each blob.
     pub(crate) stored: BTreeSet<String>,
@@ -38,8 +39,7 @@ pub(crate) async fn crawl(name: &str, site: &SiteProcess) -> anyhow::Result<Craw
     let world = world(name).await?;
     let postgres = Postgres::find(world.pool()).await?;
     let crawler = Service::spawn(&world, "tusou-crawler").await;
-    let spent = || anyhow::Ok(cpu::of_process(crawler.pid())? + postgres.cpu()?);
-    let (started, before) = (Instant::now(), spent()?);
+    let (started, before) = (Instant::now(), postgres.cpu()?);
     seed(&world, site).await?;
     while due(&world).await? {
         ensure!(started.elapsed() < LIMIT, "the crawl does not end");
@@ -50,7 +50,7 @@ pub(crate) async fn crawl(name: &str, site: &SiteProcess) -> anyhow::Result<Craw
         owed(&world).await == 0
     })
     .await;
-    let cpu = spent()?.saturating_sub(before);
+    let cpu = cpu::of_process(crawler.pid())? + postgres.cpu()?.saturating_sub(before);
     cpu::alone(world.pool()).await?;
     drop(crawler);
     check(&world, site).await?;

@@ -272,6 +272,32 @@ async fn a_dead_host_rests_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_dead_host_is_given_up_with_all_it_has() {
+    let mut world = World::new("pace_given_up").await;
+    world.config.crawler.host_attempts = 1;
+    let dead = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    seed(&world, &[format!("http://{dead}/")]).await;
+    for statement in [
+        "INSERT INTO pages (host_id, url, depth)
+         SELECT host_id, origin || '/' || n, 1 FROM hosts, generate_series(1, 25000) AS n",
+        "INSERT INTO image_urls (host_id, url)
+         SELECT host_id, origin || '/' || n || '.png' FROM hosts, generate_series(1, 12000) AS n",
+    ] {
+        execute(&world, statement).await;
+    }
+    let crawler = Service::spawn(&world, "tusou-crawler").await;
+    done(&world).await;
+    let given_up = "SELECT count(*) FROM pages WHERE state = 'failed' AND attempts = 1
+                       AND reason = 'connect' AND revisit_at > now()";
+    assert_eq!(count(&world, given_up).await, 25_001);
+    let given_up = "SELECT count(*) FROM image_urls WHERE state = 'failed' AND attempts = 1
+                       AND reason = 'connect' AND revisit_at > now()";
+    assert_eq!(count(&world, given_up).await, 12_000);
+    drop(crawler);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn huge_hosts_do_not_starve_small_ones() {
     const SMALL: u8 = 30;
     let huge = [site(61).await, site(62).await];

@@ -1,9 +1,10 @@
 //! A picture's answer: verified, and stored as a blob, where its owner lets it be taken.
 
+use bytes::Bytes;
 use time::OffsetDateTime;
-use tokio::task::spawn_blocking;
-use tusou_ingest::{Address, Validators, verify};
-use tusou_platform::door::Answer;
+use tokio::task::{JoinError, spawn_blocking};
+use tusou_ingest::{Address, Reject, Validators, VerifiedImage, verify};
+use tusou_platform::blobs::BlobError;
 
 use super::{Answered, Fetcher};
 use crate::directives::from_headers;
@@ -47,23 +48,31 @@ impl Fetcher {
         } else {
             revisit::validators(&answer)
         };
-        let Answer { body, .. } = answer;
-        let max_pixels = self.settings.max_image_pixels;
-        let verified = spawn_blocking(move || verify::verify(body, max_pixels)).await;
-        let image = match verified {
-            Ok(Ok(image)) => image,
+        let (image, stored) = match self.verify_and_store(answer.body).await {
+            Ok(Ok(kept)) => kept,
             Ok(Err(reject)) => return Ok(Outcome::Failed(Failure::end(reject.reason(), status))),
             Err(_) => return Ok(Outcome::Failed(Failure::again("panicked"))),
         };
-        let key = image.blob_key();
-        let put = self.blobs.put(&key, image.bytes.clone());
-        put.await
-            .inspect_err(|cause| gate::blobs_fail(&self.gate, &self.health, cause))?;
+        stored.inspect_err(|cause| gate::blobs_fail(&self.gate, &self.health, cause))?;
         Ok(Outcome::Image {
             status,
             image,
             validators,
         })
+    }
+
+    /// Both on one thread that may block: each way to another costs more than a look at a small picture.
+    async fn verify_and_store(
+        &self,
+        body: Bytes,
+    ) -> Result<Result<(VerifiedImage, Result<(), BlobError>), Reject>, JoinError> {
+        let (blobs, max_pixels) = (self.blobs.clone(), self.settings.max_image_pixels);
+        spawn_blocking(move || {
+            let image = verify::verify(body, max_pixels)?;
+            let stored = blobs.put_now(&image.blob_key(), &image.bytes);
+            Ok((image, stored))
+        })
+        .await
     }
 
     /// Whether the tdmrep.json of the address's own host reserves it; none where that is not known now.

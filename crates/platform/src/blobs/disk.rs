@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, statvfs, utimens
 use super::durable;
 use super::error::{BlobError, Full, is_full};
 use super::listing::gone;
+use super::turns::Turns;
 
 /// Bytes that a trial writes.
 const TRIAL: [u8; 4096] = [0; 4096];
@@ -31,15 +32,16 @@ pub(super) struct Disk {
     pub(super) min_free: u64,
     /// Whether this process has seen it marked; shared by all clones.
     seen: Arc<AtomicBool>,
+    turns: Turns,
 }
 
 impl Disk {
     pub(super) fn new(root: PathBuf, min_free: u64) -> Self {
-        let seen = Arc::default();
         Self {
             root,
             min_free,
-            seen,
+            seen: Arc::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -67,23 +69,33 @@ impl Disk {
         Ok(())
     }
 
-    /// What [`super::BlobStore::put`] does, in one go: a blob that is there costs a look and a touch.
+    /// What [`super::BlobStore::put_now`] does: a blob that is there costs a look and a touch. Many URLs
+    /// of one picture come together, and only the first of them writes it.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BlobError> {
         let path = self.root.join(name);
         let length = bytes.len() as u64;
-        let there = match fs::metadata(&path) {
+        if self.renew(name, &path, length)? {
+            return Ok(());
+        }
+        let _turn = self.turns.take(name);
+        if self.renew(name, &path, length)? {
+            return Ok(());
+        }
+        self.check_room(length)?;
+        self.mark()?;
+        durable::write(&self.root, &path, bytes).map_err(|cause| self.failed(cause))
+    }
+
+    /// Makes a file young that is there whole; false where there is none.
+    fn renew(&self, name: &str, path: &Path, length: u64) -> Result<bool, BlobError> {
+        let there = match fs::metadata(path) {
             Ok(meta) => meta.len() == length,
             Err(error) => gone(error)
                 .map(|()| false)
                 .map_err(|cause| self.failed(cause))?,
         };
         // One that went between the look and the touch is written again.
-        if there && self.touch(Path::new(name)) {
-            return Ok(());
-        }
-        self.check_room(length)?;
-        self.mark()?;
-        durable::write(&self.root, &path, bytes).map_err(|cause| self.failed(cause))
+        Ok(there && self.touch(Path::new(name)))
     }
 
     /// Marks the folder, which is about to get a blob, unless the disk went.

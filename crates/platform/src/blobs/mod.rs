@@ -5,6 +5,7 @@ mod durable;
 mod error;
 mod listing;
 mod trash;
+mod turns;
 
 use std::sync::Arc;
 
@@ -72,6 +73,14 @@ impl BlobStore {
     pub async fn put(&self, key: &BlobKey, bytes: Bytes) -> Result<(), BlobError> {
         let name = key.as_str().to_owned();
         self.on_disk(move |disk| disk.put(&name, &bytes)).await
+    }
+
+    /// [`BlobStore::put`] for whoever is on a thread that may block.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn put_now(&self, key: &BlobKey, bytes: &[u8]) -> Result<(), BlobError> {
+        self.disk.put(key.as_str(), bytes)
     }
 
     /// Whether blobs can be stored now: writes, syncs and removes a small file, and looks at the

@@ -1,5 +1,6 @@
 //! Blobs on the file system.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -102,6 +103,36 @@ async fn the_same_bytes_are_written_once_and_half_a_blob_is_mended() {
         .await
         .expect("stored");
     assert_eq!(std::fs::read(&file).expect("a file"), bytes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_many_who_put_the_same_bytes_at_once_writes_them() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let store = store(folder.path());
+    for round in 0..20_u8 {
+        let bytes = Bytes::from(vec![round; 1 << 18]);
+        let key = key(&bytes);
+        let puts = (0..32).map(|_| {
+            let (store, key, bytes) = (store.clone(), key.clone(), bytes.clone());
+            let path = file(folder.path(), &key);
+            tokio::spawn(async move {
+                store
+                    .put(&key, bytes)
+                    .await
+                    .expect("the folder is writable");
+                std::fs::metadata(path).expect("it was put").ino()
+            })
+        });
+        let mut files = BTreeSet::new();
+        for put in puts.collect::<Vec<_>>() {
+            files.insert(put.await.expect("no put panics"));
+        }
+        assert_eq!(
+            files.len(),
+            1,
+            "the file was written again in round {round}"
+        );
+    }
 }
 
 #[tokio::test]
