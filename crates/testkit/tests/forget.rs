@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tusou_contract::{BlobKey, ImageFormat, ImageId, Queue};
-use tusou_testkit::{Chain, Gallery, Service, Site, World, pictures, tusou, wait_until};
+use tusou_testkit::{Chain, Gallery, Reply, Service, Site, World, pictures, tusou, wait_until};
 
 /// Bounds a test that failed.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -230,6 +230,38 @@ async fn a_url_a_picture_and_a_host_stay_out_until_that_is_undone() {
     let waiting = "SELECT count(*) FROM removed_images JOIN images USING (image_id)";
     assert_eq!(count(world, waiting).await, 0);
     drop(search);
+    chain.end().await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_no_way_round_a_removal() {
+    let (here, there) = (
+        Site::start().await,
+        Site::start_on([127, 0, 0, 2].into()).await,
+    );
+    here.html("/", "<img src=/round.png><img src=/over.png>");
+    here.png("/a.png", pictures::png(0));
+    there.png("/b.png", pictures::png(1));
+    here.put("/round.png", Reply::redirect("/a.png"));
+    here.put("/over.png", Reply::redirect(&there.url("/b.png")));
+    let chain = Chain::start(World::new("forget_round").await).await;
+    let world = &chain.world;
+    chain.seed(&here.url("/")).await;
+    chain.done().await;
+    let both = |seen| [seen, seen, None, None, None, None, None];
+    shows(&chain, both(Some(1))).await;
+
+    forget(&chain, &here.url("/a.png")).await;
+    forget(&chain, "127.0.0.2").await;
+    let asked = (here.hits("/a.png"), there.requests().len());
+    recrawl(&chain).await;
+    shows(&chain, both(Some(0))).await;
+    assert_eq!((here.hits("/a.png"), there.requests().len()), asked);
+    assert_eq!(here.hits("/round.png"), 2, "the way there was asked again");
+    let status = chain.status().await;
+    assert_eq!(status["image_urls"]["skipped"]["removed"], 2, "{status:#}");
+    let live = "SELECT count(*) FROM sightings WHERE gone_since IS NULL";
+    assert_eq!(count(world, live).await, 0);
     chain.end().await;
 }
 

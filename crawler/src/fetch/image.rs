@@ -58,6 +58,7 @@ impl Fetcher {
             status,
             image,
             validators,
+            led_to: (address != url.address).then_some(address),
         })
     }
 

@@ -119,6 +119,10 @@ impl Fetcher {
             if passed.len() > self.settings.max_redirects as usize {
                 return failed(Failure::end("too_many_redirects", answer.status));
             }
+            // What owners had taken out is not asked for by a way round, either.
+            if self.frontier.is_kept_out(&target).await? {
+                return failed(Failure::not_used("removed", answer.status));
+            }
             slot = match self.start(lease, rules, &target).await? {
                 Next::Go(slot) => slot,
                 Next::No(none) => return Ok(Err(none)),

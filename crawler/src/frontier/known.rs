@@ -1,6 +1,6 @@
 //! What is known of one page by its address.
 
-use tusou_ingest::Address;
+use tusou_ingest::{Address, removals};
 
 use super::{Bounded as _, Frontier};
 use crate::error::CrawlError;
@@ -32,5 +32,11 @@ impl Frontier {
             None | Some((true, false)) => KnownPage::Unread,
             Some((false, false)) => KnownPage::ShowsNothing,
         })
+    }
+
+    /// Whether a removal keeps the address out.
+    pub(crate) async fn is_kept_out(&self, address: &Address) -> Result<bool, CrawlError> {
+        let kept = removals::kept_out_by(&self.pool, address).bounded().await?;
+        Ok(kept.is_some())
     }
 }

@@ -9,9 +9,10 @@ use tusou_contract::{BlobKey, ImageFetched, ImageId, Queue};
 
 use super::outbox::{Owed, owe};
 use super::page::raise;
-use super::removals::{come_back, kept_out_images, turn_away};
+use super::removals::{come_back, kept_out_images, kept_out_urls, turn_away};
 use super::settle::{End, Ended, Terms, end_image_urls, next_look};
 use super::{Validators, image_id, image_ids, sightings};
+use crate::address::Address;
 use crate::verify::VerifiedImage;
 
 /// An image URL as it was fetched.
@@ -25,6 +26,8 @@ pub struct FetchedUrl {
     pub status: u16,
     /// What the next request may say of this answer; none after a redirect.
     pub validators: Validators,
+    /// The address that answered, where redirects led to another.
+    pub led_to: Option<Address>,
 }
 
 /// Image URLs to write together, each at most once.
@@ -96,12 +99,22 @@ pub async fn record_images(
         .map(|(_, image)| &image.id.as_bytes()[..])
         .collect();
     let kept_out = kept_out_images(tx, &ids).await?;
+    let led_to = batch
+        .stored
+        .iter()
+        .filter_map(|(url, _)| url.led_to.as_ref());
+    let led_to: Vec<&str> = led_to.map(Address::as_str).collect();
+    let led_out = kept_out_urls(tx, &led_to).await?;
     for (url, image) in &batch.stored {
         let Some(before) = before.get(&url.image_url_id) else {
             pictures.push(PictureWritten::Missing);
             continue;
         };
-        if kept_out.contains(&image.id.as_bytes()[..]) {
+        let led_out = url
+            .led_to
+            .as_ref()
+            .is_some_and(|to| led_out.contains(to.as_str()));
+        if led_out || kept_out.contains(&image.id.as_bytes()[..]) {
             pictures.push(PictureWritten::KeptOut);
             ended.push(removed(url));
             continue;

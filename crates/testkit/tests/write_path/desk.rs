@@ -108,6 +108,7 @@ impl Desk {
             due_at,
             status: 200,
             validators: Validators::default(),
+            led_to: None,
         }
     }
 

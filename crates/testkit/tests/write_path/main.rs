@@ -228,6 +228,50 @@ async fn a_row_that_went_meanwhile_takes_no_mate_along() {
     desk.world.end().await;
 }
 
+#[tokio::test]
+async fn what_was_removed_while_a_redirect_led_there_is_not_written() {
+    let desk = Desk::open("led_out", 128).await;
+    let shown = [("/a.png", ""), ("/b.png", ""), ("/c.png", "")];
+    let start = desk.read("/", &[], &shown).await;
+    desk.write_pages(&[start], &[]).await;
+    let removals = "INSERT INTO removals (kind, subject, why)
+         VALUES ('url', 'http://led.test/removed.png', 'a test'), ('host', 'removed.test', 'a test')";
+    let removed = sqlx::query(removals).execute(desk.pool()).await;
+    removed.expect("the rows fit the schema");
+    let pictures = [verified(1), verified(2), verified(3)];
+    let led_to = [
+        "led.test/removed.png",
+        "removed.test/b.png",
+        "led.test/c.png",
+    ];
+    let mut stored = Vec::new();
+    for ((picture, (path, _)), to) in pictures.iter().zip(shown).zip(led_to) {
+        let to = Address::parse(&format!("http://{to}")).expect("it is an address");
+        let url = FetchedUrl {
+            led_to: Some(to),
+            ..desk.fetched(path).await
+        };
+        stored.push((url, picture));
+    }
+    let batch = ImageBatch {
+        stored,
+        ended: Vec::new(),
+    };
+    let written = desk.write_image_batch(&batch).await;
+    assert_eq!(written[..2], [PictureWritten::KeptOut; 2]);
+    assert!(matches!(written[2], PictureWritten::Stored(stored) if stored.new));
+    for (path, state) in [
+        ("/a.png", "skipped"),
+        ("/b.png", "skipped"),
+        ("/c.png", "done"),
+    ] {
+        assert_eq!(desk.state(path).await.0, state, "{path}");
+    }
+    assert_eq!(desk.count("SELECT count(*) FROM images").await, 1);
+    assert_eq!(desk.count("SELECT count(*) FROM sightings").await, 1);
+    desk.world.end().await;
+}
+
 const LINKED: [&str; 6] = ["/a", "/b", "/poison", "/c", "/d", "/e"];
 
 /// A site whose pages all answer at once, after a while.

@@ -22,12 +22,14 @@ impl Frontier {
                     status,
                     image,
                     validators,
+                    led_to,
                 } => {
                     let fetched = FetchedUrl {
                         image_url_id: job.url.id,
                         due_at: job.url.due_at,
                         status: *status,
                         validators: validators.clone(),
+                        led_to: led_to.clone(),
                     };
                     Some((fetched, image))
                 }

@@ -31,6 +31,8 @@ pub(crate) enum Outcome {
         status: u16,
         image: VerifiedImage,
         validators: Validators,
+        /// The address that answered, where redirects led to another.
+        led_to: Option<Address>,
     },
     /// The answer says what the last one said.
     Unchanged { status: u16 },
