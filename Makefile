@@ -39,10 +39,11 @@ ready:
 test: ready ## all tests, against the real stores; TUSOU_CORPORA names the folder of hostile files
 	@eval "$$($(STACK) env)" && deploy/run-tests $(ARGS)
 
+# In the profile of everything else: what build scripts and macros are made of is then built once.
 check: $(TOOLS)/finished ## formatting, lints, docs, licences, unused dependencies, layout
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked --quiet
+	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --release --workspace --no-deps --locked --quiet
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
 	$(TOOLS)/bin/cargo-shear --locked
 	deploy/check-layout

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use time::OffsetDateTime;
-use tusou_contract::{ImageId, Rights, SightingRights};
+use tusou_contract::{ImageId, Rights, SightingContext, SightingRights};
 
 /// The answer to a search.
 #[derive(Debug, Serialize)]
@@ -53,8 +53,14 @@ pub(crate) struct Sighting {
     pub(crate) title: String,
     /// The caption beside it.
     pub(crate) caption: String,
+    /// The text around it.
+    pub(crate) nearby: String,
+    /// What else stands around it.
+    pub(crate) context: SightingContext,
     /// The page's title.
     pub(crate) page_title: Option<String>,
+    /// The page's language: a BCP 47 tag.
+    pub(crate) page_lang: Option<String>,
     /// Whose it is: what the page says, else its file.
     pub(crate) rights: SightingRights,
     /// When it was first seen there.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::types::Json;
 use sqlx::{PgPool, Row as _};
-use tusou_contract::{ImageId, SightingRights};
+use tusou_contract::{ImageId, SightingContext, SightingRights};
 
 use crate::answer::Sighting;
 use crate::error::SearchError;
@@ -19,11 +19,12 @@ pub(crate) async fn sightings(
     let ids: Vec<Vec<u8>> = images.iter().map(|id| id.as_bytes().to_vec()).collect();
     // The inner query picks before it joins: an image may have 100,000 sightings.
     let rows = sqlx::query(
-        "SELECT seen.*, pages.url AS page_url, pages.title AS page_title, \
+        "SELECT seen.*, COALESCE(context ->> 'page', pages.url) AS page_url, \
+                pages.title AS page_title, pages.lang AS page_lang, \
                 image_urls.url AS image_url, images.rights || seen.told AS rights \
          FROM unnest($1::bytea[]) AS wanted (id) \
          CROSS JOIN LATERAL ( \
-             SELECT image_id, page_id, image_url_id, alt, title, caption, rights AS told, \
+             SELECT image_id, page_id, image_url_id, alt, title, caption, nearby, context, rights AS told, \
                     first_seen, last_seen, gone_since \
              FROM sightings WHERE sightings.image_id = wanted.id \
              ORDER BY gone_since IS NOT NULL, first_seen, page_id, image_url_id \
@@ -51,7 +52,10 @@ pub(crate) async fn sightings(
                 alt: row.try_get("alt")?,
                 title: row.try_get("title")?,
                 caption: row.try_get("caption")?,
+                nearby: row.try_get("nearby")?,
+                context: row.try_get::<Json<SightingContext>, _>("context")?.0,
                 page_title: row.try_get("page_title")?,
+                page_lang: row.try_get("page_lang")?,
                 rights: row.try_get::<Json<SightingRights>, _>("rights")?.0,
                 first_seen: row.try_get("first_seen")?,
                 last_seen: row.try_get("last_seen")?,

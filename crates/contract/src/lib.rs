@@ -2,6 +2,7 @@
 //! search document and its mapping. Pure types: nothing here does I/O.
 
 pub mod blob;
+pub mod context;
 pub mod disposition;
 pub mod document;
 pub mod format;
@@ -12,6 +13,7 @@ pub mod pack;
 pub mod queue;
 
 pub use blob::BlobKey;
+pub use context::SightingContext;
 pub use disposition::{Disposition, Verdict};
 pub use document::{Document, Rights, SightingRights};
 pub use format::ImageFormat;

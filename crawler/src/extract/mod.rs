@@ -55,11 +55,11 @@ pub struct Extracted {
     pub title: Option<String>,
     /// The page's language, as `html` declares it: a BCP 47 tag in the page's spelling.
     pub lang: Option<String>,
-    /// Where the page leads, in its order, each once: `a`, `area`, `iframe`, `frame`, `link` to the next or
+    /// Where the page leads, in its order, each once: `a` and `area` to what is no picture's file, `iframe`, `frame`, `link` to the next or
     /// previous page, and a refresh. Links marked `rel=nofollow` are left out; the page's own
     /// [`Directives::nofollow`] is not applied here.
     pub links: Vec<Address>,
-    /// The pictures it shows, in its order, each once, those of `og:image` last. The page's own
+    /// The pictures it shows, in its order, each once, those of its metadata last. The page's own
     /// [`Directives`] are not applied here.
     pub pictures: Vec<Picture>,
     /// What references are resolved against: the page's address, or its `base`.
@@ -95,7 +95,7 @@ pub struct Picture {
 }
 
 /// The way a page names a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum FoundBy {
     /// `img[src]`.
     Img,
@@ -103,8 +103,25 @@ pub enum FoundBy {
     Srcset,
     /// A `source` of a `picture`.
     Picture,
+    /// An attribute of `img` that scripts read (`data-src`, `data-srcset` and their like).
+    Lazy,
+    /// `link[rel=preload][as=image]`.
+    Preload,
+    /// `video[poster]`.
+    Poster,
+    /// `object` or `embed`.
+    Embedded,
+    /// `input[type=image]`.
+    Input,
+    /// A link straight to a picture's file.
+    Link,
     /// `og:image` and its like.
+    #[default]
     OgImage,
+    /// `twitter:image`.
+    TwitterImage,
+    /// `link[rel=image_src]`.
+    ImageSrc,
 }
 
 impl fmt::Display for FoundBy {
@@ -113,7 +130,15 @@ impl fmt::Display for FoundBy {
             Self::Img => "img",
             Self::Srcset => "srcset",
             Self::Picture => "picture",
+            Self::Lazy => "lazy",
+            Self::Preload => "preload",
+            Self::Poster => "poster",
+            Self::Embedded => "embedded",
+            Self::Input => "input",
+            Self::Link => "link",
             Self::OgImage => "og:image",
+            Self::TwitterImage => "twitter:image",
+            Self::ImageSrc => "image_src",
         })
     }
 }

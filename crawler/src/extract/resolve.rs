@@ -6,7 +6,7 @@ use tusou_contract::SightingRights;
 use tusou_ingest::address::{Address, AddressError};
 
 use super::page::{Findings, Shown};
-use super::{Extracted, FoundBy, Limits, Picture};
+use super::{Extracted, Limits, Picture};
 
 /// Resolves what was found on the page at `page`.
 pub(super) fn resolve(found: Findings, page: &Address, limits: &Limits) -> Extracted {
@@ -46,7 +46,7 @@ pub(super) fn resolve(found: Findings, page: &Address, limits: &Limits) -> Extra
             title: None,
             caption: None,
             license: None,
-            found_by: FoundBy::OgImage,
+            found_by: announced.found_by,
         };
         if let Some(address) = address {
             left_out += u32::from(!pictures.add(address, shown, limits.max_pictures));

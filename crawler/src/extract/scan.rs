@@ -12,7 +12,7 @@ use html5gum::{Emitter, Error, State, Tokenizer};
 
 use super::foreign::Foreign;
 
-/// The most bytes kept of an attribute; `srcset` may have [`MAX_SRCSET`].
+/// The most bytes kept of an attribute; a set of candidates may have [`MAX_SRCSET`].
 const MAX_VALUE: usize = 64 * 1024;
 const MAX_SRCSET: usize = 1024 * 1024;
 /// No name that matters is longer.
@@ -34,19 +34,23 @@ pub(super) enum Element {
     A,
     Area,
     Base,
+    Embed,
     Figcaption,
     Figure,
     Frame,
     Html,
     Iframe,
     Img,
+    Input,
     Link,
     Meta,
+    Object,
     Picture,
     Script,
     Source,
     Template,
     Title,
+    Video,
     /// Its content is text that is no text of the page: `style` and the like.
     Raw,
     /// Part of a line of text.
@@ -60,20 +64,24 @@ impl Element {
             b"a" => Self::A,
             b"area" => Self::Area,
             b"base" => Self::Base,
+            b"embed" => Self::Embed,
             b"figcaption" => Self::Figcaption,
             b"figure" => Self::Figure,
             b"frame" => Self::Frame,
             b"html" => Self::Html,
             b"iframe" => Self::Iframe,
-            // The tree builder's rule: "Don't ask."
-            b"img" | b"image" => Self::Img,
+            // The tree builder's rule for `image`: "Don't ask."
+            b"img" | b"image" | b"amp-img" | b"amp-anim" => Self::Img,
+            b"input" => Self::Input,
             b"link" => Self::Link,
             b"meta" => Self::Meta,
+            b"object" => Self::Object,
             b"picture" => Self::Picture,
             b"script" => Self::Script,
             b"source" => Self::Source,
             b"template" => Self::Template,
             b"title" => Self::Title,
+            b"video" => Self::Video,
             b"style" | b"xmp" | b"noembed" | b"noframes" | b"plaintext" | b"textarea" => Self::Raw,
             b"abbr" | b"acronym" | b"b" | b"bdi" | b"bdo" | b"big" | b"cite" | b"code"
             | b"data" | b"del" | b"dfn" | b"em" | b"font" | b"i" | b"ins" | b"kbd" | b"label"
@@ -86,21 +94,26 @@ impl Element {
 
     fn has_wanted_attributes(self) -> bool {
         use Element::{
-            A, Area, Base, Frame, Html, Iframe, Img, Link, Meta, Script, Source, Template,
+            A, Area, Base, Embed, Frame, Html, Iframe, Img, Input, Link, Meta, Object, Script,
+            Source, Template, Video,
         };
         matches!(
             self,
             A | Area
                 | Base
+                | Embed
                 | Frame
                 | Html
                 | Iframe
                 | Img
+                | Input
                 | Link
                 | Meta
+                | Object
                 | Script
                 | Source
                 | Template
+                | Video
         )
     }
 }
@@ -109,13 +122,21 @@ impl Element {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attribute {
     Alt,
+    As,
     Charset,
     Content,
+    Data,
     Href,
     HttpEquiv,
+    ImageSrcset,
     Lang,
+    /// What the common libraries that load pictures late read instead of `src`.
+    LazySrc,
+    /// The same for `srcset`.
+    LazySrcset,
     Media,
     Name,
+    Poster,
     Property,
     Rel,
     ShadowRootMode,
@@ -132,13 +153,17 @@ impl Attribute {
     fn named(name: &[u8]) -> Option<Self> {
         Some(match name {
             b"alt" => Self::Alt,
+            b"as" => Self::As,
             b"charset" => Self::Charset,
             b"content" => Self::Content,
+            b"data" => Self::Data,
             b"href" => Self::Href,
             b"http-equiv" => Self::HttpEquiv,
+            b"imagesrcset" => Self::ImageSrcset,
             b"lang" | b"xml:lang" => Self::Lang,
             b"media" => Self::Media,
             b"name" => Self::Name,
+            b"poster" => Self::Poster,
             b"property" => Self::Property,
             b"rel" => Self::Rel,
             b"shadowrootmode" => Self::ShadowRootMode,
@@ -146,16 +171,34 @@ impl Attribute {
             b"srcset" => Self::Srcset,
             b"title" => Self::Title,
             b"type" => Self::Type,
+            // lazysizes, vanilla-lazyload, lozad; WP Rocket; slick; lazyload by Tuupola; Echo;
+            // a3, Avada, Zhihu, Cloudflare, PageSpeed.
+            b"data-src"
+            | b"data-lazy-src"
+            | b"data-lazy"
+            | b"data-original"
+            | b"data-original-src"
+            | b"data-echo"
+            | b"data-lazyload"
+            | b"data-ll-src"
+            | b"data-orig-src"
+            | b"data-actualsrc"
+            | b"data-cfsrc"
+            | b"data-pagespeed-lazy-src"
+            | b"data-defer-src" => Self::LazySrc,
+            b"data-srcset" | b"data-lazy-srcset" | b"data-original-set" | b"data-ll-srcset"
+            | b"data-cfsrcset" => Self::LazySrcset,
             _ => return None,
         })
     }
 
+    /// Whether it holds candidates by the rules of `srcset`.
+    fn is_set(self) -> bool {
+        matches!(self, Self::Srcset | Self::LazySrcset | Self::ImageSrcset)
+    }
+
     fn max_length(self) -> usize {
-        if self == Self::Srcset {
-            MAX_SRCSET
-        } else {
-            MAX_VALUE
-        }
+        if self.is_set() { MAX_SRCSET } else { MAX_VALUE }
     }
 }
 
@@ -239,7 +282,7 @@ impl<'s, S: Sink> Scanner<'s, S> {
         }
         if let Some(wanted) = self.wanted.take() {
             // Half a candidate would be a URL that nobody wrote.
-            if wanted == Attribute::Srcset && self.value.len() == MAX_SRCSET {
+            if wanted.is_set() && self.value.len() == MAX_SRCSET {
                 self.value
                     .truncate(memchr::memrchr(b',', &self.value).unwrap_or(0));
             }

@@ -46,6 +46,28 @@ pub(super) fn has_word(list: &str, words: &[&str]) -> bool {
         .any(|word| words.iter().any(|wanted| word.eq_ignore_ascii_case(wanted)))
 }
 
+/// Whether a value that scripts read is a reference and no flag (`data-lazy="true"`).
+pub(super) fn is_path(value: &str) -> bool {
+    value.contains(['/', '.'])
+}
+
+/// Whether the path ends as the file of a picture that can be decoded. A name with a colon is that of a
+/// page about a file, in wikis.
+pub(super) fn names_picture(reference: &str) -> bool {
+    const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp"];
+    let path = reference.split(['?', '#']).next().unwrap_or_default();
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_host = folder.ends_with(":/") || folder == "/";
+    let Some((stem, extension)) = name.trim_ascii_end().rsplit_once('.') else {
+        return false;
+    };
+    let is_page = stem.contains(':') || stem.to_ascii_lowercase().contains("%3a");
+    let is_known = EXTENSIONS
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known));
+    is_known && !is_host && !is_page
+}
+
 /// Whether a `source` of this type can be decoded.
 pub(super) fn can_decode(media_type: Option<&str>) -> bool {
     const TYPES: [&str; 9] = [
@@ -100,4 +122,30 @@ pub(super) fn language(tag: Option<&str>) -> Option<String> {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     is_tag.then(|| tag.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_to_pictures_are_known_by_their_names() {
+        let table = [
+            ("a.jpg", true),
+            ("/x/A.JPEG?width=3#top", true),
+            ("https://host.example/a.b.png ", true),
+            ("//host.example/a.webp", true),
+            ("a.svg", false),
+            ("a.jpg/", false),
+            ("jpg", false),
+            ("page?file=a.jpg", false),
+            ("https://host.gif", false),
+            ("//host.gif", false),
+            ("/wiki/File:Cat.jpg", false),
+            ("/wiki/Datei%3ACat.jpg", false),
+        ];
+        for (given, wanted) in table {
+            assert_eq!(names_picture(given), wanted, "{given}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
+use tusou_contract::SightingContext;
 use tusou_ingest::{Address, PagePicture, PageRecord, Validators, tracking};
 use tusou_platform::door::Answer;
 
@@ -132,6 +133,7 @@ impl Fetcher {
                 Vec::new()
             },
             title: page.title,
+            lang: page.lang,
             validators,
             content_hash,
         }))
@@ -230,6 +232,11 @@ fn page_picture(picture: extract::Picture, tracking: &tracking::Rules) -> PagePi
         alt: picture.alt.unwrap_or_default(),
         title: picture.title.unwrap_or_default(),
         caption: picture.caption.unwrap_or_default(),
+        nearby: String::new(),
+        context: SightingContext {
+            found_by: Some(picture.found_by.to_string()),
+            ..SightingContext::default()
+        },
         rights: picture.rights,
     }
 }

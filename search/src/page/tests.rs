@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use scraper::{Html, Selector};
 use time::OffsetDateTime;
 use time::macros::datetime;
-use tusou_contract::{ImageId, Rights, SightingRights};
+use tusou_contract::{ImageId, Rights, SightingContext, SightingRights};
 
 use super::*;
 use crate::answer::{Hit, Sighting};
@@ -21,7 +21,10 @@ fn sighting(page_url: &str, text: &str) -> Sighting {
         alt: text.into(),
         title: text.into(),
         caption: text.into(),
+        nearby: text.into(),
+        context: SightingContext::default(),
         page_title: Some(text.into()),
+        page_lang: None,
         rights: SightingRights {
             rights: rights(page_url, text),
             acquire: Some(page_url.into()),

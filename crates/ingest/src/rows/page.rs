@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
-use tusou_contract::{ImageId, SightingRights};
+use tusou_contract::{ImageId, SightingContext, SightingRights};
 
 use super::Validators;
 use super::outbox::{Owed, owe};
@@ -26,6 +26,10 @@ pub struct PagePicture {
     pub title: String,
     /// The figure's caption.
     pub caption: String,
+    /// The text around it.
+    pub nearby: String,
+    /// What else stands around it.
+    pub context: SightingContext,
     /// What the page says of its rights.
     pub rights: SightingRights,
 }
@@ -44,6 +48,8 @@ pub struct PageRecord {
     pub status: u16,
     /// `<title>`.
     pub title: Option<String>,
+    /// Its language: a BCP 47 tag.
+    pub lang: Option<String>,
     /// Addresses on the page that are no URLs.
     pub unparsable: u32,
     /// Where its links lead; its seeds decide which of them they follow.
@@ -217,7 +223,7 @@ async fn write_read(
     sqlx::query(concat!(
         "UPDATE pages SET
             state = CASE WHEN pages.due_at = came.due_at THEN 'done' ELSE pages.state END,
-            attempts = pages.attempts + 1, reason = NULL, status = came.status, title = came.title,
+            attempts = pages.attempts + 1, reason = NULL, status = came.status, title = came.title, lang = came.lang,
             unparsable = came.unparsable, moved_to = NULL, fetched_at = now(),
             etag = CASE WHEN pages.due_at = came.due_at THEN came.etag ELSE pages.etag END,
             last_modified = CASE WHEN pages.due_at = came.due_at THEN came.last_modified ELSE pages.last_modified END,
@@ -228,8 +234,8 @@ async fn write_read(
                               THEN now() + make_interval(secs => ",
                                    next_look!("pages", "pages.content_hash IS DISTINCT FROM came.content_hash"), ") END
          FROM unnest($3::bigint[], $4::timestamptz[], $5::int[], $6::text[], $7::int[], $8::text[],
-                     $9::text[], $10::bytea[])
-              AS came (page_id, due_at, status, title, unparsable, etag, last_modified, content_hash)
+                     $9::text[], $10::bytea[], $11::text[])
+              AS came (page_id, due_at, status, title, unparsable, etag, last_modified, content_hash, lang)
          WHERE pages.page_id = came.page_id"
     ))
     .bind(min)
@@ -242,6 +248,7 @@ async fn write_read(
     .bind(read.iter().map(|page| page.validators.etag.as_deref()).collect::<Vec<_>>())
     .bind(read.iter().map(|page| page.validators.last_modified.as_deref()).collect::<Vec<_>>())
     .bind(read.iter().map(|page| &page.content_hash[..]).collect::<Vec<_>>())
+    .bind(read.iter().map(|page| page.lang.as_deref()).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())

@@ -223,19 +223,21 @@ async fn replace(
     // Nobody else writes what a locked page shows: no row of these can be there.
     write_words(
         tx,
-        "INSERT INTO page_images (page_id, image_url_id, alt, title, caption, rights)
-         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[])",
+        "INSERT INTO page_images (page_id, image_url_id, alt, title, caption, nearby, rights, context)
+         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[])",
         &new,
     )
     .await?;
     write_words(
         tx,
-        "UPDATE page_images SET alt = shown.alt, title = shown.title, caption = shown.caption, rights = shown.rights
-         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
-              AS shown (page_id, image_url_id, alt, title, caption, rights)
+        "UPDATE page_images SET alt = shown.alt, title = shown.title, caption = shown.caption, nearby = shown.nearby,
+                rights = shown.rights, context = shown.context
+         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[])
+              AS shown (page_id, image_url_id, alt, title, caption, nearby, rights, context)
          WHERE page_images.page_id = shown.page_id AND page_images.image_url_id = shown.image_url_id
-           AND (page_images.alt, page_images.title, page_images.caption, page_images.rights)
-               IS DISTINCT FROM (shown.alt, shown.title, shown.caption, shown.rights)",
+           AND (page_images.alt, page_images.title, page_images.caption, page_images.nearby, page_images.rights,
+                page_images.context)
+               IS DISTINCT FROM (shown.alt, shown.title, shown.caption, shown.nearby, shown.rights, shown.context)",
         &kept,
     )
     .await?;
@@ -270,13 +272,16 @@ async fn write_words(
         rows.iter().map(|(_, picture)| pick(picture)).collect()
     };
     let rights = rows.iter().map(|(_, picture)| Json(&picture.rights));
+    let context = rows.iter().map(|(_, picture)| Json(&picture.context));
     sqlx::query(statement)
         .bind(rows.iter().map(|(place, _)| place.0).collect::<Vec<_>>())
         .bind(rows.iter().map(|(place, _)| place.1).collect::<Vec<_>>())
         .bind(texts(|picture| &picture.alt))
         .bind(texts(|picture| &picture.title))
         .bind(texts(|picture| &picture.caption))
+        .bind(texts(|picture| &picture.nearby))
         .bind(rights.collect::<Vec<_>>())
+        .bind(context.collect::<Vec<_>>())
         .execute(tx)
         .await?;
     Ok(())

@@ -21,19 +21,20 @@ macro_rules! see_statement {
     ($from:literal, $rest:literal) => {
         concat!(
             "WITH seen AS (
-                 INSERT INTO sightings (image_id, page_id, image_url_id, alt, title, caption, nearby, rights)
-                 SELECT at.image_id, shown.page_id, shown.image_url_id, alt, title, caption, nearby, rights
+                 INSERT INTO sightings (image_id, page_id, image_url_id, alt, title, caption, nearby, rights, context)
+                 SELECT at.image_id, shown.page_id, shown.image_url_id, alt, title, caption, nearby, rights, context
                  FROM ", $from, "
                  WHERE NOT EXISTS (
                      SELECT FROM sightings AS old
                      WHERE old.image_id = at.image_id AND old.page_id = shown.page_id
                        AND old.image_url_id = shown.image_url_id AND old.gone_since IS NULL", $rest, "
-                       AND (old.alt, old.title, old.caption, old.nearby, old.rights)
-                           IS NOT DISTINCT FROM (shown.alt, shown.title, shown.caption, shown.nearby, shown.rights))
+                       AND (old.alt, old.title, old.caption, old.nearby, old.rights, old.context)
+                           IS NOT DISTINCT FROM
+                           (shown.alt, shown.title, shown.caption, shown.nearby, shown.rights, shown.context))
                  ORDER BY at.image_id, shown.page_id, shown.image_url_id
                  ON CONFLICT (image_id, page_id, image_url_id)
                     DO UPDATE SET alt = EXCLUDED.alt, title = EXCLUDED.title, caption = EXCLUDED.caption,
-                                  nearby = EXCLUDED.nearby, rights = EXCLUDED.rights,
+                                  nearby = EXCLUDED.nearby, rights = EXCLUDED.rights, context = EXCLUDED.context,
                                   last_seen = now(), gone_since = NULL
                  RETURNING image_id)
              SELECT DISTINCT image_id FROM seen"

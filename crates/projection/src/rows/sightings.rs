@@ -24,7 +24,7 @@ pub struct Seen {
     pub last_seen: OffsetDateTime,
     /// The image URL of the earliest sighting.
     pub earliest_url: String,
-    /// Distinct alt texts, titles and captions, the most seen first.
+    /// Distinct alt texts, titles, captions and labels, the most seen first.
     pub captions: Vec<String>,
     /// Host names of pages and image URLs without port, the most seen first.
     pub hosts: Vec<String>,
@@ -106,7 +106,7 @@ async fn captions(
                         row_number() OVER (PARTITION BY image_id ORDER BY count(*) DESC, words COLLATE "C") AS place
                  FROM sightings
                  CROSS JOIN LATERAL (SELECT DISTINCT left(btrim(given.words, E' \t\r\n'), $4) AS words
-                                     FROM (VALUES (alt), (title), (caption)) AS given (words)) AS said
+                                     FROM (VALUES (alt), (title), (caption), (context ->> 'label')) AS given (words)) AS said
                  WHERE image_id = ANY($1) AND words <> '' AND (gone_since IS NULL OR image_id = ANY($2))
                  GROUP BY image_id, words) AS ranked
            WHERE place <= $3

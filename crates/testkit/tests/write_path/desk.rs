@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 use time::OffsetDateTime;
-use tusou_contract::{ImageId, Rights, SightingRights};
+use tusou_contract::{ImageId, Rights, SightingContext, SightingRights};
 use tusou_ingest::seeds::{self, NewSeed};
 use tusou_ingest::{
     Address, Budgets, End, Ended, FetchedUrl, ImageBatch, PageBatch, PagePicture, PageRecord,
@@ -75,6 +75,8 @@ impl Desk {
             alt: (*alt).to_owned(),
             title: String::new(),
             caption: String::new(),
+            nearby: String::new(),
+            context: SightingContext::default(),
             rights: SightingRights {
                 rights: Rights {
                     creator: alt.strip_prefix("by ").map(str::to_owned),
@@ -89,6 +91,7 @@ impl Desk {
             host_id,
             status: 200,
             title: Some(path.to_owned()),
+            lang: None,
             unparsable: 0,
             links: links.iter().map(|link| address(link)).collect(),
             pictures: shown.iter().map(picture).collect(),

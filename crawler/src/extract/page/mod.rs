@@ -1,13 +1,15 @@
 //! A page as it is read: what its tags and texts say, references as they are written.
 
+mod metadata;
+mod pictures;
+
 use std::collections::HashMap;
 
 use super::canonical::Canonical;
 use super::rights::{Claims, license};
 use super::scan::{Attribute, Element, Sink, StartTag};
-use super::srcset::{Candidate, best, candidates};
 use super::text::{Text, line};
-use super::value::{MAX_REFERENCE, Reference, can_decode, has_word, language, refresh, suits};
+use super::value::{MAX_REFERENCE, Reference, has_word, language};
 use super::{FoundBy, Limits};
 use crate::directives::Directives;
 
@@ -54,6 +56,7 @@ pub(super) struct Announced {
     /// The same picture by https.
     pub(super) secure: Option<String>,
     pub(super) alt: Option<String>,
+    pub(super) found_by: FoundBy,
 }
 
 /// The reader's state.
@@ -135,19 +138,6 @@ impl<'l> Page<'l> {
         }
     }
 
-    fn link_element(&mut self, tag: &StartTag<'_>) {
-        let rel = tag.get(Attribute::Rel).unwrap_or_default();
-        if has_word(rel, &["next", "prev"]) {
-            self.link(tag, Attribute::Href);
-        }
-        if has_word(rel, &["canonical"])
-            && let Some(href) = tag.get(Attribute::Href)
-            && let Reference::Kept(href) = Reference::of(href)
-        {
-            self.found.canonical.add(href);
-        }
-    }
-
     fn add_link(&mut self, reference: &str) {
         let Some(reference) = self.found.judge(reference) else {
             return;
@@ -160,173 +150,6 @@ impl<'l> Page<'l> {
             self.found.links.insert(reference.to_owned(), place);
         } else {
             self.found.left_out += 1;
-        }
-    }
-
-    fn meta(&mut self, tag: &StartTag<'_>) {
-        let Some(content) = tag.get(Attribute::Content) else {
-            return;
-        };
-        if let Some(name) = tag.get(Attribute::Name) {
-            let name = name.trim();
-            if name.eq_ignore_ascii_case("robots") || name.eq_ignore_ascii_case(self.agent) {
-                self.found.directives.add(content, self.agent);
-            } else if name.eq_ignore_ascii_case("tdm-reservation") {
-                self.found.directives.reserve(content);
-            }
-        }
-        if tag
-            .get(Attribute::HttpEquiv)
-            .is_some_and(|of| of.eq_ignore_ascii_case("refresh"))
-            && let Some(reference) = refresh(content)
-        {
-            self.add_link(reference);
-        }
-        let property = tag
-            .get(Attribute::Property)
-            .or(tag.get(Attribute::Name))
-            .unwrap_or_default();
-        match property.trim().to_ascii_lowercase().as_str() {
-            "og:image" | "og:image:url" => {
-                // The first of the two opens a picture, the other only repeats it.
-                let same = |last: &Announced| last.reference.as_deref() == Some(content.trim());
-                if !self.found.announced.last().is_some_and(same) {
-                    let reference = self.found.judge(content).map(str::to_owned);
-                    self.announce(Announced {
-                        reference,
-                        ..Announced::default()
-                    });
-                }
-            }
-            "og:image:secure_url" => {
-                let secure = self.found.judge(content).map(str::to_owned);
-                match self
-                    .found
-                    .announced
-                    .last_mut()
-                    .filter(|last| last.secure.is_none())
-                {
-                    Some(last) => last.secure = secure,
-                    None => self.announce(Announced {
-                        secure,
-                        ..Announced::default()
-                    }),
-                }
-            }
-            "og:image:alt" => {
-                let alt = self.line(Some(content));
-                if let Some(last) = self.found.announced.last_mut() {
-                    last.alt = last.alt.take().or(alt);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn announce(&mut self, announced: Announced) {
-        if self.found.announced.len() < MAX_ANNOUNCED {
-            self.found.announced.push(announced);
-        } else {
-            self.found.left_out += 1;
-        }
-    }
-
-    fn source(&mut self, tag: &StartTag<'_>) {
-        let Some(sources) = &mut self.sources else {
-            return;
-        };
-        let is_for_us = can_decode(tag.get(Attribute::Type)) && suits(tag.get(Attribute::Media));
-        if let Some(srcset) = tag.get(Attribute::Srcset).filter(|_| is_for_us) {
-            // Many are as good as few: the bound is on the memory.
-            if sources.len() < MAX_ANNOUNCED {
-                sources.push(srcset.to_owned());
-            }
-        }
-    }
-
-    fn img(&mut self, tag: &StartTag<'_>) {
-        let sources = self
-            .sources
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default();
-        let own = tag.get(Attribute::Srcset).unwrap_or_default();
-        let of_sources = sources
-            .iter()
-            .flat_map(|set| candidates(set).map(|it| (it, FoundBy::Picture)));
-        let of_own = candidates(own).map(|it| (it, FoundBy::Srcset));
-        let mut data_urls = 0_u32;
-        let usable = of_sources.chain(of_own).filter(|(candidate, _)| {
-            let is_data = matches!(Reference::of(candidate.url), Reference::Data);
-            data_urls += u32::from(is_data);
-            !is_data
-        });
-        let best = best(usable, u64::from(self.limits.max_srcset_width));
-        self.found.data_urls += data_urls;
-        let src = tag.get(Attribute::Src).unwrap_or_default();
-        let (reference, found_by) = match best {
-            // A `srcset` may offer less than `src`, which has one pixel for each of CSS.
-            Some((
-                Candidate {
-                    width: None,
-                    density: Some(density),
-                    ..
-                },
-                FoundBy::Srcset,
-            )) if density < 1.0 && matches!(Reference::of(src), Reference::Kept(_)) => {
-                (src, FoundBy::Img)
-            }
-            Some((candidate, found_by)) => (candidate.url, found_by),
-            None => (src, FoundBy::Img),
-        };
-        self.show(
-            reference,
-            found_by,
-            self.line(tag.get(Attribute::Alt)),
-            self.line(tag.get(Attribute::Title)),
-        );
-    }
-
-    fn show(
-        &mut self,
-        reference: &str,
-        found_by: FoundBy,
-        alt: Option<String>,
-        title: Option<String>,
-    ) {
-        let Some(reference) = self.found.judge(reference) else {
-            return;
-        };
-        let found = &mut self.found;
-        let place = match found.pictures.get(reference) {
-            Some(&place) => {
-                let shown = &mut found.shown[place];
-                shown.alt = shown.alt.take().or(alt);
-                shown.title = shown.title.take().or(title);
-                place
-            }
-            None if found.shown.len() < self.limits.max_pictures => {
-                let place = found.shown.len();
-                found.pictures.insert(reference.to_owned(), place);
-                found.shown.push(Shown {
-                    alt,
-                    title,
-                    caption: None,
-                    license: None,
-                    found_by,
-                });
-                place
-            }
-            None => {
-                found.left_out += 1;
-                return;
-            }
-        };
-        if let Some(figure) = self.figures.last_mut()
-            && found.shown[place].caption.is_none()
-            && figure.pictures.len() < self.limits.max_pictures
-        {
-            figure.pictures.push(place);
         }
     }
 
@@ -428,7 +251,9 @@ impl Sink for Page<'_> {
             Element::Meta => self.meta(tag),
             Element::A | Element::Area => {
                 self.license(tag);
-                self.link(tag, Attribute::Href);
+                if !self.linked_picture(tag) {
+                    self.link(tag, Attribute::Href);
+                }
             }
             Element::Iframe | Element::Frame => self.link(tag, Attribute::Src),
             Element::Link => {
@@ -439,6 +264,10 @@ impl Sink for Page<'_> {
             Element::Picture => self.sources = Some(Vec::new()),
             Element::Source => self.source(tag),
             Element::Img => self.img(tag),
+            Element::Input => self.input(tag),
+            Element::Video => self.video(tag),
+            Element::Object => self.embedded(tag, Attribute::Data),
+            Element::Embed => self.embedded(tag, Attribute::Src),
             Element::Figure if self.figures.len() < MAX_FIGURES => self.figures.push(Figure {
                 before: self.found.shown.len(),
                 ..Figure::default()
