@@ -1,0 +1,21 @@
+//! Tests of the whole chain against the real stores, in one program: each such program holds all that the
+//! services are made of, and is minutes in the making. Beside it stand those that must run alone, since they
+//! restart what all tests share.
+
+mod backpressure;
+mod backup;
+mod chain;
+mod crawl_again;
+mod directives;
+mod forget;
+mod generations;
+mod hostile;
+mod kit;
+mod migrations;
+mod outages;
+mod pace;
+mod quarantine;
+mod revisit;
+mod rights;
+mod safety;
+mod write_path;
