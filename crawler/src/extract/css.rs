@@ -215,7 +215,12 @@ fn statements(parser: &mut Parser<'_>, depth: usize, tell: &mut dyn FnMut(Named<
 }
 
 /// A part of a property's value.
-fn value(parser: &mut Parser<'_>, token: Token<'_>, depth: usize, tell: &mut dyn FnMut(Named<'_>)) {
+fn value<'i>(
+    parser: &mut Parser<'i>,
+    token: Token<'i>,
+    depth: usize,
+    tell: &mut dyn FnMut(Named<'_>),
+) {
     if let Token::Function(name) = &token
         && !is_one_of(name, &["url"])
     {

@@ -33,7 +33,7 @@ pub(super) fn best<'a, T>(
     max_width: u64,
 ) -> Option<(Candidate<'a>, T)> {
     let size = sizes.and_then(size);
-    let rank = |candidate| rank(candidate, size, max_width as f64);
+    let rank = |candidate: &Candidate<'_>| rank(candidate, size, max_width as f64);
     candidates.reduce(
         |best, next| match rank(&next.0).partial_cmp(&rank(&best.0)) {
             Some(Ordering::Greater) => next,

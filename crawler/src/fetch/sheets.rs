@@ -60,7 +60,7 @@ impl Sheets {
     pub(super) fn new() -> Self {
         let cache = Cache::builder()
             .max_capacity(CACHE_BYTES)
-            .weigher(|address, known| weight(address, known))
+            .weigher(weight)
             .expire_after(Ages);
         Self(cache.build())
     }
