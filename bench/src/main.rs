@@ -3,6 +3,7 @@
 
 mod chain;
 mod crawler;
+mod extract;
 mod floor;
 mod reliability;
 mod report;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-const NAMES: [&str; 3] = ["chain", "reliability", "crawler"];
+const NAMES: [&str; 4] = ["extract", "chain", "reliability", "crawler"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -26,6 +27,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     let mut figures = Vec::new();
+    if wanted("extract") {
+        figures.extend(extract::run().context("the benchmark `extract` failed")?);
+    }
     if wanted("chain") {
         figures.extend(chain::run().await.context("the benchmark `chain` failed")?);
     }

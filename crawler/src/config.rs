@@ -8,6 +8,7 @@ use tusou_platform::door::{Limits, Reach};
 
 use crate::directives::Obey;
 use crate::error::CrawlError;
+use crate::extract;
 
 /// What the crawler needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) outbox_limit: u32,
     /// What the operator lets it obey of what owners ask.
     pub(crate) obey: Obey,
+    /// How much is taken from one page.
+    pub(crate) extract: extract::Limits,
     /// What is dropped from the addresses that pages hold.
     pub(crate) tracking: tracking::Rules,
     /// By what rules outcomes are written.
@@ -87,6 +90,10 @@ impl Settings {
             obey: Obey {
                 noai: crawler.obey_noai,
                 tdm: crawler.obey_tdm,
+            },
+            extract: extract::Limits {
+                icons: crawler.icons,
+                ..extract::Limits::default()
             },
             tracking: tracking::Rules::new(&crawler.drop_parameters),
             terms: Terms {

@@ -32,6 +32,7 @@ mod proxy;
 mod service;
 mod site;
 mod wait;
+pub mod ways;
 mod world;
 
 pub use addresses::INNER_HOSTS;

@@ -1,18 +1,27 @@
-//! Bytes of a page to text: by byte order mark, then the header, then what the page itself
-//! says, then UTF-8 where the bytes are that, else windows-1252.
+//! Bytes of a page to text, as browsers have it: by byte order mark, then the header, then what the
+//! page itself says, then UTF-8 where the bytes are that, else what its bytes and its host's country
+//! look like (`chardetng`, Firefox's detector).
 
 use std::borrow::Cow;
 
+use chardetng::EncodingDetector;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED};
+use tusou_ingest::address::Address;
 
 use super::scan::{Attribute, Element, Sink, StartTag, scan};
 
 /// How many bytes are looked through for a declaration. The standard asks for 1,024; pages that
 /// open with a long comment or script need more.
 const PRESCAN: usize = 4_096;
+/// How many bytes are looked at where nothing says the encoding.
+const DETECTED: usize = 256 * 1024;
 
 /// The page's text. What its encoding does not know becomes U+FFFD.
-pub(super) fn decode<'a>(body: &'a [u8], content_type: Option<&str>) -> Cow<'a, str> {
+pub(super) fn decode<'a>(
+    body: &'a [u8],
+    content_type: Option<&str>,
+    page: &Address,
+) -> Cow<'a, str> {
     if let Some((encoding, mark)) = Encoding::for_bom(body) {
         return encoding.decode_without_bom_handling(&body[mark..]).0;
     }
@@ -20,7 +29,13 @@ pub(super) fn decode<'a>(body: &'a [u8], content_type: Option<&str>) -> Cow<'a, 
         .and_then(charset_parameter)
         .and_then(|label| Encoding::for_label(label.as_bytes()))
         .or_else(|| declared(&body[..body.len().min(PRESCAN)]))
-        .unwrap_or_else(|| if is_utf8(body) { UTF_8 } else { WINDOWS_1252 });
+        .unwrap_or_else(|| {
+            if is_utf8(body) {
+                UTF_8
+            } else {
+                detected(body, page)
+            }
+        });
     encoding.decode_without_bom_handling(body).0
 }
 
@@ -85,6 +100,16 @@ fn is_utf8(body: &[u8]) -> bool {
         .is_none_or(|error| error.error_len().is_none())
 }
 
+/// What bytes that are no UTF-8 look like.
+fn detected(body: &[u8], page: &Address) -> &'static Encoding {
+    let mut detector = EncodingDetector::new();
+    detector.feed(&body[..body.len().min(DETECTED)], body.len() <= DETECTED);
+    // The detector takes the country's part of a name only: lower-case letters, as addresses have them.
+    let country = page.host_name().rsplit('.').next();
+    let country = country.filter(|part| part.bytes().all(|byte| byte.is_ascii_lowercase()));
+    detector.guess(country.map(str::as_bytes), false)
+}
+
 /// Looks for the first `meta` element that names an encoding.
 #[derive(Default)]
 struct MetaCharset {
@@ -118,6 +143,52 @@ impl Sink for MetaCharset {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn page(url: &str) -> Address {
+        Address::parse(url).expect("an address")
+    }
+
+    #[test]
+    fn what_nothing_says_is_detected() {
+        let table: &[(&'static Encoding, &str, &str)] = &[
+            (
+                encoding_rs::SHIFT_JIS,
+                "http://site.test/",
+                "日本語のページです。猫の写真があります。",
+            ),
+            (
+                encoding_rs::EUC_KR,
+                "http://site.test/",
+                "고양이 사진이 있는 한국어 페이지입니다.",
+            ),
+            (
+                encoding_rs::GBK,
+                "http://site.test/",
+                "这是一个有猫的照片的中文网页。",
+            ),
+            (
+                encoding_rs::WINDOWS_1251,
+                "http://site.test/",
+                "Это страница с фотографиями кошек.",
+            ),
+            (
+                encoding_rs::WINDOWS_1252,
+                "http://site.test/",
+                "Une page d'été à l'étranger, déjà",
+            ),
+            (
+                encoding_rs::ISO_8859_2,
+                "http://strona.pl/",
+                "Źródło: zdjęcia kotów, łąka, gęś",
+            ),
+        ];
+        for (encoding, url, text) in table {
+            let html = format!("<title>{text}</title>");
+            let (bytes, _, unknown) = encoding.encode(&html);
+            assert!(!unknown, "{text}");
+            assert_eq!(decode(&bytes, Some("text/html"), &page(url)), html);
+        }
+    }
 
     #[test]
     fn the_charset_of_a_header_is_read() {
@@ -173,7 +244,7 @@ mod tests {
         ];
         for (body, content_type, wanted) in table {
             assert_eq!(
-                decode(body, *content_type),
+                decode(body, *content_type, &page("http://site.test/")),
                 *wanted,
                 "{}",
                 body.escape_ascii()

@@ -1,4 +1,5 @@
-//! Structured data of a page: schema.org's `ImageObject` in JSON-LD 1.1, as far as it tells rights.
+//! Structured data of a page in JSON-LD 1.1: the pictures that schema.org's `image`, `thumbnailUrl` and
+//! `ImageObject` name, and what an `ImageObject` tells of rights.
 //!
 //! No context is fetched or applied: names count as schema.org writes them, wherever in the data
 //! an object stands.
@@ -16,11 +17,18 @@ const MAX_NAMES: usize = 8;
 /// The most values that are looked at where a list may stand for one.
 const MAX_LIST: usize = 32;
 
-/// What the objects of a script say, in its order, at most `room` of them; nothing where it is no
-/// JSON. serde_json bounds the depth.
-pub(super) fn read(script: &[u8], room: usize, max_text: usize) -> Vec<Claim> {
+/// A picture that structured data name: a reference as it is written.
+#[derive(Debug)]
+pub(super) struct Structured {
+    pub(super) reference: String,
+    pub(super) caption: Option<String>,
+}
+
+/// What the objects of a script say of rights, and the pictures that they name, in its order, at most
+/// `room` of each; nothing where it is no JSON. serde_json bounds the depth.
+pub(super) fn read(script: &[u8], room: usize, max_text: usize) -> (Vec<Claim>, Vec<Structured>) {
     let Ok(data) = serde_json::from_slice::<Value>(script.trim_ascii()) else {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     };
     let mut names = HashMap::new();
     each(&data, &mut |object| {
@@ -30,13 +38,49 @@ pub(super) fn read(script: &[u8], room: usize, max_text: usize) -> Vec<Claim> {
             names.entry(id.as_str()).or_insert(name.as_str());
         }
     });
-    let mut claims = Vec::new();
+    let (mut claims, mut pictures) = (Vec::new(), Vec::new());
     each(&data, &mut |object| {
+        let left = room - pictures.len();
+        pictures.extend(shown(object, max_text).take(left));
         if claims.len() < room && is_image(object) {
             claims.extend(claim(object, &names, max_text));
         }
     });
-    claims
+    (claims, pictures)
+}
+
+/// The pictures that an object names: itself, where it is one, and those that belong to it.
+fn shown(object: &Map<String, Value>, max_text: usize) -> impl Iterator<Item = Structured> {
+    let own = file(object).filter(|_| is_image(object)).map(|file| {
+        let caption = object.get("caption").and_then(literal);
+        Structured {
+            reference: file.to_owned(),
+            caption: caption.and_then(|caption| line(caption, max_text)),
+        }
+    });
+    let of_others = ["image", "thumbnailUrl", "thumbnail"]
+        .into_iter()
+        .filter_map(|key| object.get(key))
+        .flat_map(list)
+        .filter_map(|value| match value {
+            // It is an object of the data itself, and comes by itself.
+            Value::Object(object) if is_image(object) => None,
+            Value::Object(object) => file(object),
+            value => value.as_str(),
+        });
+    let of_others = of_others.map(|reference| Structured {
+        reference: reference.to_owned(),
+        caption: None,
+    });
+    own.into_iter().chain(of_others)
+}
+
+/// Where an `ImageObject`'s bytes are. (`@id` only names the object.)
+fn file(object: &Map<String, Value>) -> Option<&str> {
+    let values = ["contentUrl", "url"]
+        .into_iter()
+        .filter_map(|key| object.get(key));
+    values.flat_map(list).find_map(Value::as_str)
 }
 
 /// Calls `visit` with every object, the outer before the inner.

@@ -6,16 +6,19 @@
 
 mod canonical;
 mod charset;
+pub mod css;
 mod foreign;
 mod jsonld;
 mod page;
 mod resolve;
 mod rights;
+mod room;
 mod scan;
 mod srcset;
 mod text;
 mod value;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use tusou_contract::SightingRights;
@@ -35,7 +38,16 @@ pub struct Limits {
     pub max_srcset_width: u32,
     /// The longest text kept, in characters.
     pub max_text: usize,
+    /// Style sheets that it links or imports, each counted once.
+    pub max_sheets: usize,
+    /// Addresses, references and texts kept, all together, in bytes.
+    pub max_bytes: usize,
+    /// Whether the icons of its site are taken (`link rel=icon`, `apple-touch-icon`).
+    pub icons: bool,
 }
+
+/// The most other candidates that are kept of one picture.
+pub const MAX_VARIANTS: usize = 16;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -44,6 +56,9 @@ impl Default for Limits {
             max_pictures: 5_000,
             max_srcset_width: 2_048,
             max_text: 1_000,
+            max_sheets: 8,
+            max_bytes: 16 << 20,
+            icons: false,
         }
     }
 }
@@ -62,11 +77,15 @@ pub struct Extracted {
     /// The pictures it shows, in its order, each once, those of its metadata last. The page's own
     /// [`Directives`] are not applied here.
     pub pictures: Vec<Picture>,
+    /// The style sheets that it links or imports for a light screen, in its order, each once: their
+    /// pictures are the page's, too ([`Extracted::add_sheet`]).
+    pub sheets: Vec<Address>,
     /// What references are resolved against: the page's address, or its `base`.
     pub base: Address,
     /// References to links and pictures that are no URL (or too long for one).
     pub unparsable_links: u32,
-    /// References that hold their data themselves (`data:`), as often as they occur.
+    /// References that hold their data themselves (`data:`), as often as they occur. They are counted and
+    /// left: a picture is known by the address that its bytes come from, and these have none.
     pub data_urls: u32,
     /// References that were left out because of [`Limits`], as often as they occur.
     pub left_out: u32,
@@ -88,6 +107,16 @@ pub struct Picture {
     pub title: Option<String>,
     /// The `figcaption` of the nearest `figure` around it that has one.
     pub caption: Option<String>,
+    /// What assistive technology calls it (`aria-label`).
+    pub label: Option<String>,
+    /// The text of the link that it stands in, or that leads to it.
+    pub link_text: Option<String>,
+    /// The nearest heading before it.
+    pub heading: Option<String>,
+    /// The words around it: those of its block of text or, where that has none, of the next one; at most 300 characters.
+    pub nearby: Option<String>,
+    /// The other candidates of its `srcset`s, at most [`MAX_VARIANTS`], which are not to be fetched.
+    pub variants: Vec<Address>,
     /// What the page says of its rights, by JSON-LD and `rel=license`; addresses are resolved.
     pub rights: SightingRights,
     /// How it was found first.
@@ -115,6 +144,14 @@ pub enum FoundBy {
     Input,
     /// A link straight to a picture's file.
     Link,
+    /// `url()` or `image-set()` of a style sheet or a `style` attribute, or an old `background`.
+    Css,
+    /// `image` in SVG.
+    Svg,
+    /// `link[rel=icon]` and its like.
+    Icon,
+    /// Structured data of schema.org.
+    JsonLd,
     /// `og:image` and its like.
     #[default]
     OgImage,
@@ -136,10 +173,46 @@ impl fmt::Display for FoundBy {
             Self::Embedded => "embedded",
             Self::Input => "input",
             Self::Link => "link",
+            Self::Css => "css",
+            Self::Svg => "svg",
+            Self::Icon => "icon",
+            Self::JsonLd => "json-ld",
             Self::OgImage => "og:image",
             Self::TwitterImage => "twitter:image",
             Self::ImageSrc => "image_src",
         })
+    }
+}
+
+impl Extracted {
+    /// Adds the pictures of one of its style sheets, as far as `limits` has room for them.
+    pub fn add_sheet(&mut self, sheet: &css::Sheet, limits: &Limits) {
+        self.data_urls += sheet.data_urls;
+        self.unparsable_links += sheet.unparsable;
+        self.left_out += sheet.left_out;
+        let known: HashSet<Address> = self.pictures.iter().map(|it| it.address.clone()).collect();
+        for picture in &sheet.pictures {
+            if known.contains(&picture.address) {
+                continue;
+            }
+            if self.pictures.len() >= limits.max_pictures {
+                self.left_out += 1;
+                continue;
+            }
+            self.pictures.push(Picture {
+                address: picture.address.clone(),
+                alt: None,
+                title: None,
+                caption: None,
+                label: None,
+                link_text: None,
+                heading: None,
+                nearby: None,
+                variants: picture.variants.clone(),
+                rights: SightingRights::default(),
+                found_by: FoundBy::Css,
+            });
+        }
     }
 }
 
@@ -163,7 +236,7 @@ pub fn extract_as(
     page: &Address,
     limits: &Limits,
 ) -> Extracted {
-    let text = charset::decode(body, content_type);
+    let text = charset::decode(body, content_type, page);
     let media_type = content_type
         .unwrap_or_default()
         .split(';')

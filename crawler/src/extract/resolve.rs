@@ -6,7 +6,8 @@ use tusou_contract::SightingRights;
 use tusou_ingest::address::{Address, AddressError};
 
 use super::page::{Findings, Shown};
-use super::{Extracted, Limits, Picture};
+use super::room::Room;
+use super::{Extracted, FoundBy, Limits, MAX_VARIANTS, Picture};
 
 /// Resolves what was found on the page at `page`.
 pub(super) fn resolve(found: Findings, page: &Address, limits: &Limits) -> Extracted {
@@ -19,10 +20,25 @@ pub(super) fn resolve(found: Findings, page: &Address, limits: &Limits) -> Extra
         base: &base,
         unparsable: found.unparsable,
     };
+    let mut room = Room::new(limits.max_bytes);
+    let mut left_out = found.left_out;
+    let mut has_room = |bytes| {
+        let has_room = room.take(bytes);
+        left_out += u32::from(!has_room);
+        has_room
+    };
     let mut seen = HashSet::new();
     let links: Vec<Address> = in_order(found.links)
         .filter_map(|(reference, _)| resolver.address(&reference))
         .filter(|address| seen.insert(address.clone()))
+        .filter(|address| has_room(address.as_str().len()))
+        .collect();
+    let mut seen = HashSet::new();
+    let sheets = found.sheets.iter();
+    let sheets: Vec<Address> = sheets
+        .filter_map(|reference| resolver.address(reference))
+        .filter(|address| seen.insert(address.clone()))
+        .filter(|address| has_room(address.as_str().len()))
         .collect();
     let mut pictures = Pictures::default();
     let mut shown: Vec<Option<Shown>> = found.shown.into_iter().map(Some).collect();
@@ -34,37 +50,72 @@ pub(super) fn resolve(found: Findings, page: &Address, limits: &Limits) -> Extra
             pictures.add(address, shown, usize::MAX);
         }
     }
-    let mut left_out = found.left_out;
     for announced in found.announced {
         // What cannot be had by https may still be had.
         let secure = announced
             .secure
             .and_then(|secure| resolver.address(&secure));
         let address = secure.or_else(|| resolver.address(announced.reference.as_deref()?));
-        let shown = Shown {
-            alt: announced.alt,
-            title: None,
-            caption: None,
-            license: None,
+        let mut shown = Shown {
             found_by: announced.found_by,
+            ..Shown::default()
         };
+        shown.said.alt = announced.alt;
         if let Some(address) = address {
             left_out += u32::from(!pictures.add(address, shown, limits.max_pictures));
         }
     }
+    for structured in found.structured {
+        let shown = Shown {
+            caption: structured.caption,
+            found_by: FoundBy::JsonLd,
+            ..Shown::default()
+        };
+        if let Some(address) = resolver.address(&structured.reference) {
+            left_out += u32::from(!pictures.add(address, shown, limits.max_pictures));
+        }
+    }
     let told = found.claims.resolve(&base);
-    let pictures = pictures.list.into_iter().map(|(mut picture, license)| {
-        picture.rights = told.of(&picture.address, license);
-        picture
-    });
-    let pictures = pictures.collect();
+    let mut list = Vec::with_capacity(pictures.list.len());
+    for (address, shown) in pictures.list {
+        let rights = told.of(&address, shown.license);
+        if !room.take(address.as_str().len() + bytes(&rights)) {
+            left_out += 1;
+            continue;
+        }
+        let heading = shown.heading.map(|place| found.headings[place].clone());
+        let mut variants = Vec::new();
+        for variant in shown.variants {
+            if let Ok(variant) = base.join(&variant)
+                && variant != address
+                && !variants.contains(&variant)
+                && room.take(variant.as_str().len())
+            {
+                variants.push(variant);
+            }
+        }
+        list.push(Picture {
+            address,
+            alt: room.text(shown.said.alt),
+            title: room.text(shown.said.title),
+            caption: room.text(shown.caption),
+            label: room.text(shown.said.label),
+            link_text: room.text(shown.link_text),
+            heading: room.text(heading),
+            nearby: room.text(shown.nearby),
+            variants,
+            rights,
+            found_by: shown.found_by,
+        });
+    }
     let canonical = found.canonical.resolve(page, &base);
     let unparsable_links = resolver.unparsable;
     Extracted {
         title: found.title,
         lang: found.lang,
         links,
-        pictures,
+        pictures: list,
+        sheets,
         base,
         unparsable_links,
         data_urls: found.data_urls,
@@ -72,6 +123,19 @@ pub(super) fn resolve(found: Findings, page: &Address, limits: &Limits) -> Extra
         directives: found.directives,
         canonical,
     }
+}
+
+/// How many bytes of texts and addresses a picture's rights have.
+fn bytes(rights: &SightingRights) -> usize {
+    let of = &rights.rights;
+    let texts = [
+        &of.license,
+        &of.creator,
+        &of.credit,
+        &of.copyright,
+        &rights.acquire,
+    ];
+    texts.into_iter().flatten().map(String::len).sum()
 }
 
 /// References in the order of the page.
@@ -105,38 +169,26 @@ impl Resolver<'_> {
 /// Pictures, each address once.
 #[derive(Default)]
 struct Pictures {
-    /// Each with its figure's licence.
-    list: Vec<(Picture, Option<String>)>,
+    list: Vec<(Address, Shown)>,
     places: HashMap<Address, usize>,
 }
 
 impl Pictures {
     /// Adds one or completes the texts of the same; false where it would be one too many.
     fn add(&mut self, address: Address, shown: Shown, max: usize) -> bool {
-        let Shown {
-            alt,
-            title,
-            caption,
-            license,
-            found_by,
-        } = shown;
         if let Some(&place) = self.places.get(&address) {
-            let (known, of_figure) = &mut self.list[place];
-            *of_figure = of_figure.take().or(license);
-            known.alt = known.alt.take().or(alt);
-            known.title = known.title.take().or(title);
-            known.caption = known.caption.take().or(caption);
+            let (_, known) = &mut self.list[place];
+            known.said.complete(shown.said);
+            known.license = known.license.take().or(shown.license);
+            known.caption = known.caption.take().or(shown.caption);
+            known.link_text = known.link_text.take().or(shown.link_text);
+            known.heading = known.heading.or(shown.heading);
+            known.nearby = known.nearby.take().or(shown.nearby);
+            let room = MAX_VARIANTS.saturating_sub(known.variants.len());
+            known.variants.extend(shown.variants.into_iter().take(room));
         } else if self.list.len() < max {
             self.places.insert(address.clone(), self.list.len());
-            let picture = Picture {
-                address,
-                alt,
-                title,
-                caption,
-                rights: SightingRights::default(),
-                found_by,
-            };
-            self.list.push((picture, license));
+            self.list.push((address, shown));
         } else {
             return false;
         }

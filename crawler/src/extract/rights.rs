@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use tusou_contract::{Rights, SightingRights};
 use tusou_ingest::address::Address;
 
-use super::jsonld;
+use super::jsonld::{self, Structured};
 use super::scan::{Attribute, StartTag};
 use super::value::{Reference, has_word};
 
@@ -39,6 +39,8 @@ pub(super) struct Claim {
 #[derive(Debug)]
 pub(super) struct Claims {
     claims: Vec<Claim>,
+    /// How many pictures JSON-LD has named.
+    structured: usize,
     license: License,
     /// The script that is being read; none that would be too long.
     script: Option<Vec<u8>>,
@@ -60,6 +62,7 @@ impl Default for Claims {
     fn default() -> Self {
         Self {
             claims: Vec::new(),
+            structured: 0,
             license: License::None,
             script: None,
             room: MAX_SCRIPT,
@@ -91,12 +94,16 @@ impl Claims {
         }
     }
 
-    /// The script has ended.
-    pub(super) fn end_script(&mut self, max_text: usize) {
-        if let Some(script) = self.script.take() {
-            let room = MAX_CLAIMS.saturating_sub(self.claims.len());
-            self.claims.extend(jsonld::read(&script, room, max_text));
-        }
+    /// The script has ended; the answer is the pictures that it names.
+    pub(super) fn end_script(&mut self, max_text: usize) -> Vec<Structured> {
+        let Some(script) = self.script.take() else {
+            return Vec::new();
+        };
+        let room = MAX_CLAIMS - self.claims.len().max(self.structured);
+        let (claims, pictures) = jsonld::read(&script, room, max_text);
+        self.claims.extend(claims);
+        self.structured += pictures.len();
+        pictures
     }
 
     /// A licence that the page names outside of figures.

@@ -20,11 +20,12 @@ const MAX_NAME: usize = 32;
 
 /// What is told of a page, in its order.
 pub(super) trait Sink {
-    /// A start tag. An element in a foreign namespace is [`Element::Other`], unless it is a link.
+    /// A start tag. An element in a foreign namespace is [`Element::Foreign`], unless it is a link, a
+    /// picture or a style sheet.
     fn start(&mut self, tag: &StartTag<'_>);
     /// An end tag, whether or not its element is open.
     fn end(&mut self, element: Element);
-    /// Some bytes of text, which may end within a character. SVG's and MathML's is left out.
+    /// Some bytes of text, which may end within a character. Of SVG's and MathML's only style sheets.
     fn text(&mut self, bytes: &[u8]);
 }
 
@@ -34,10 +35,16 @@ pub(super) enum Element {
     A,
     Area,
     Base,
+    /// A line's end.
+    Break,
     Embed,
     Figcaption,
     Figure,
+    /// Of SVG or MathML.
+    Foreign,
     Frame,
+    /// `h1` to `h6`.
+    Heading,
     Html,
     Iframe,
     Img,
@@ -48,10 +55,15 @@ pub(super) enum Element {
     Picture,
     Script,
     Source,
+    Style,
+    /// A picture in SVG.
+    SvgImage,
+    /// The page's body, tables and their parts, which may have a `background`.
+    Table,
     Template,
     Title,
     Video,
-    /// Its content is text that is no text of the page: `style` and the like.
+    /// Its content is text that is no text of the page: `noframes` and the like.
     Raw,
     /// Part of a line of text.
     Inline,
@@ -64,10 +76,16 @@ impl Element {
             b"a" => Self::A,
             b"area" => Self::Area,
             b"base" => Self::Base,
+            b"body" | b"table" | b"thead" | b"tbody" | b"tfoot" | b"tr" | b"td" | b"th" => {
+                Self::Table
+            }
+            b"br" => Self::Break,
             b"embed" => Self::Embed,
             b"figcaption" => Self::Figcaption,
             b"figure" => Self::Figure,
+            b"feimage" => Self::SvgImage,
             b"frame" => Self::Frame,
+            b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" => Self::Heading,
             b"html" => Self::Html,
             b"iframe" => Self::Iframe,
             // The tree builder's rule for `image`: "Don't ask."
@@ -79,42 +97,43 @@ impl Element {
             b"picture" => Self::Picture,
             b"script" => Self::Script,
             b"source" => Self::Source,
+            b"style" => Self::Style,
             b"template" => Self::Template,
             b"title" => Self::Title,
             b"video" => Self::Video,
-            b"style" | b"xmp" | b"noembed" | b"noframes" | b"plaintext" | b"textarea" => Self::Raw,
+            b"xmp" | b"noembed" | b"noframes" | b"plaintext" | b"textarea" => Self::Raw,
             b"abbr" | b"acronym" | b"b" | b"bdi" | b"bdo" | b"big" | b"cite" | b"code"
             | b"data" | b"del" | b"dfn" | b"em" | b"font" | b"i" | b"ins" | b"kbd" | b"label"
-            | b"mark" | b"nobr" | b"q" | b"rb" | b"ruby" | b"s" | b"samp" | b"small" | b"span"
-            | b"strike" | b"strong" | b"sub" | b"sup" | b"time" | b"tt" | b"u" | b"var"
-            | b"wbr" => Self::Inline,
+            | b"mark" | b"nobr" | b"noscript" | b"q" | b"rb" | b"ruby" | b"s" | b"samp"
+            | b"small" | b"span" | b"strike" | b"strong" | b"sub" | b"sup" | b"time" | b"tt"
+            | b"u" | b"var" | b"wbr" => Self::Inline,
             _ => Self::Other,
         }
     }
 
-    fn has_wanted_attributes(self) -> bool {
-        use Element::{
-            A, Area, Base, Embed, Frame, Html, Iframe, Img, Input, Link, Meta, Object, Script,
-            Source, Template, Video,
-        };
-        matches!(
-            self,
-            A | Area
-                | Base
-                | Embed
-                | Frame
-                | Html
-                | Iframe
-                | Img
-                | Input
-                | Link
-                | Meta
-                | Object
-                | Script
-                | Source
-                | Template
-                | Video
-        )
+    /// Whether the attribute means something on it.
+    fn has(self, attribute: Attribute) -> bool {
+        use Attribute::{AriaLabel, Background, LazyBackground, Style, Title};
+        match attribute {
+            Style | LazyBackground | AriaLabel | Title => true,
+            Background => self == Self::Table,
+            _ => !matches!(
+                self,
+                Self::Inline | Self::Other | Self::Table | Self::Heading | Self::Break
+            ),
+        }
+    }
+
+    /// Whether it stands within a line of text.
+    pub(super) fn is_inline(self) -> bool {
+        use Element::{A, Inline, Raw, Script, Style};
+        matches!(self, Inline | A | Raw | Script | Style)
+    }
+
+    /// Whether a block of text ends where it begins and ends.
+    pub(super) fn is_block(self) -> bool {
+        use Element::{Figcaption, Figure, Heading, Html, Other, Table};
+        matches!(self, Other | Figure | Figcaption | Heading | Html | Table)
     }
 }
 
@@ -122,7 +141,9 @@ impl Element {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attribute {
     Alt,
+    AriaLabel,
     As,
+    Background,
     Charset,
     Content,
     Data,
@@ -130,6 +151,8 @@ pub(super) enum Attribute {
     HttpEquiv,
     ImageSrcset,
     Lang,
+    /// What the common libraries read a background's picture from.
+    LazyBackground,
     /// What the common libraries that load pictures late read instead of `src`.
     LazySrc,
     /// The same for `srcset`.
@@ -140,20 +163,25 @@ pub(super) enum Attribute {
     Property,
     Rel,
     ShadowRootMode,
+    Sizes,
     Src,
     Srcset,
+    Style,
     Title,
     Type,
+    XlinkHref,
 }
 
 /// How many kinds of [`Attribute`] there are.
-const ATTRIBUTES: usize = Attribute::Type as usize + 1;
+const ATTRIBUTES: usize = Attribute::XlinkHref as usize + 1;
 
 impl Attribute {
     fn named(name: &[u8]) -> Option<Self> {
         Some(match name {
             b"alt" => Self::Alt,
+            b"aria-label" => Self::AriaLabel,
             b"as" => Self::As,
+            b"background" => Self::Background,
             b"charset" => Self::Charset,
             b"content" => Self::Content,
             b"data" => Self::Data,
@@ -167,10 +195,19 @@ impl Attribute {
             b"property" => Self::Property,
             b"rel" => Self::Rel,
             b"shadowrootmode" => Self::ShadowRootMode,
+            b"sizes" => Self::Sizes,
             b"src" => Self::Src,
             b"srcset" => Self::Srcset,
+            b"style" => Self::Style,
             b"title" => Self::Title,
             b"type" => Self::Type,
+            b"xlink:href" => Self::XlinkHref,
+            // lazysizes, vanilla-lazyload; lozad; Elementor, WP Rocket.
+            b"data-bg"
+            | b"data-background-image"
+            | b"data-bg-src"
+            | b"data-lazy-bg"
+            | b"data-background" => Self::LazyBackground,
             // lazysizes, vanilla-lazyload, lozad; WP Rocket; slick; lazyload by Tuupola; Echo;
             // a3, Avada, Zhihu, Cloudflare, PageSpeed.
             b"data-src"
@@ -234,6 +271,8 @@ struct Scanner<'s, S> {
     last_start: Vec<u8>,
     element: Element,
     values: [Option<String>; ATTRIBUTES],
+    /// Whether any of them is there.
+    has_values: bool,
     /// The attribute that is being read: its name, cut, and its value.
     attribute: Vec<u8>,
     value: Vec<u8>,
@@ -252,7 +291,8 @@ impl<'s, S: Sink> Scanner<'s, S> {
             self_closing: false,
             last_start: Vec::new(),
             element: Element::Other,
-            values: Default::default(),
+            values: [const { None }; ATTRIBUTES],
+            has_values: false,
             attribute: Vec::new(),
             value: Vec::new(),
             wanted: None,
@@ -270,9 +310,11 @@ impl<'s, S: Sink> Scanner<'s, S> {
 
     /// The attribute's name is whole: is its value wanted?
     fn settle_attribute_name(&mut self) {
-        let is_wanted = self.is_start && self.element.has_wanted_attributes();
-        let named = Attribute::named(&self.attribute).filter(|_| is_wanted);
-        self.wanted = named.filter(|named| self.values[*named as usize].is_none());
+        if !self.is_start {
+            return;
+        }
+        let wanted = Attribute::named(&self.attribute).filter(|named| self.element.has(*named));
+        self.wanted = wanted.filter(|wanted| self.values[*wanted as usize].is_none());
     }
 
     fn finish_attribute(&mut self) {
@@ -287,6 +329,7 @@ impl<'s, S: Sink> Scanner<'s, S> {
                     .truncate(memchr::memrchr(b',', &self.value).unwrap_or(0));
             }
             self.values[wanted as usize] = Some(String::from_utf8_lossy(&self.value).into_owned());
+            self.has_values = true;
         }
         self.attribute.clear();
         self.value.clear();
@@ -296,15 +339,20 @@ impl<'s, S: Sink> Scanner<'s, S> {
         self.last_start.clone_from(&self.name);
         let is_foreign = self.foreign.start(&self.name, self.self_closing);
         let element = match self.element {
-            element @ Element::A => element,
-            _ if is_foreign => Element::Other,
+            element @ (Element::A | Element::Style) => element,
+            Element::SvgImage if !is_foreign => Element::Other,
+            Element::Img if is_foreign && self.name == b"image" => Element::SvgImage,
+            element @ Element::SvgImage => element,
+            _ if is_foreign => Element::Foreign,
             element => element,
         };
         self.sink.start(&StartTag {
             element,
             values: &self.values,
         });
-        self.values.fill(None);
+        if std::mem::take(&mut self.has_values) {
+            self.values.fill(None);
+        }
         if self.xml && self.self_closing {
             self.sink.end(element);
             return None;
@@ -346,7 +394,8 @@ impl<S: Sink> Emitter for Scanner<'_, S> {
     }
 
     fn emit_string(&mut self, text: &[u8]) {
-        if !self.foreign.is_foreign() {
+        let is_style = self.is_start && self.element == Element::Style;
+        if is_style || !self.foreign.is_foreign() {
             self.sink.text(text);
         }
     }

@@ -3,6 +3,8 @@
 
 use std::cmp::Ordering;
 
+use cssparser::{Parser, Token};
+
 /// One picture that a `srcset` offers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Candidate<'a> {
@@ -23,25 +25,45 @@ pub(super) fn candidates(attribute: &str) -> impl Iterator<Item = Candidate<'_>>
 /// Of several candidates, the first of the best for a picture of at most `max_width` pixels across.
 ///
 /// A known width within the bound comes before a density, the largest of each first; where every
-/// known width is above the bound, the smallest.
+/// known width is above the bound, the smallest. What `sizes` says matters only to a density, whose
+/// width is known by it: a browser takes as little as its window needs, here the most is wanted.
 pub(super) fn best<'a, T>(
     candidates: impl Iterator<Item = (Candidate<'a>, T)>,
+    sizes: Option<&str>,
     max_width: u64,
 ) -> Option<(Candidate<'a>, T)> {
-    candidates.reduce(|best, next| {
-        match rank(&next.0, max_width).partial_cmp(&rank(&best.0, max_width)) {
+    let size = sizes.and_then(size);
+    let rank = |candidate: &Candidate<'_>| rank(candidate, size, max_width as f64);
+    candidates.reduce(
+        |best, next| match rank(&next.0).partial_cmp(&rank(&best.0)) {
             Some(Ordering::Greater) => next,
             _ => best,
-        }
-    })
+        },
+    )
 }
 
-fn rank(candidate: &Candidate<'_>, max_width: u64) -> (u8, f64) {
-    match candidate.width {
-        Some(width) if width <= max_width => (2, width as f64),
-        Some(width) => (0, -(width as f64)),
-        None => (1, candidate.density.unwrap_or(1.0)),
+fn rank(candidate: &Candidate<'_>, size: Option<f64>, max_width: f64) -> (u8, f64) {
+    let density = candidate.density.unwrap_or(1.0);
+    let width = candidate.width.map(|width| width as f64);
+    match width.or(size.map(|size| size * density)) {
+        Some(width) if width <= max_width => (2, width),
+        Some(width) => (0, -width),
+        None => (1, density),
     }
+}
+
+/// The width in CSS pixels that a `sizes` attribute gives whatever the window: none where it depends
+/// on that.
+fn size(sizes: &str) -> Option<f64> {
+    let mut parser = Parser::new(sizes);
+    let size = match parser.next().ok()? {
+        Token::Dimension { value, unit, .. } if unit.eq_ignore_ascii_case("px") => {
+            f64::from(*value)
+        }
+        _ => return None,
+    };
+    let is_alone = matches!(parser.next(), Err(_) | Ok(Token::Comma));
+    (is_alone && size > 0.0).then_some(size)
 }
 
 fn is_space(c: char) -> bool {
@@ -156,6 +178,8 @@ fn floating(text: &str) -> Option<f64> {
 mod tests {
     use proptest::prelude::*;
 
+    mod wpt;
+
     use super::*;
 
     /// Candidates as text: `url`, `url 100w`, `url 2x`.
@@ -225,15 +249,20 @@ mod tests {
     #[test]
     fn the_best_within_the_bound_is_taken() {
         let table = [
-            ("a 320w, b 2048w, c 4096w", "b"),
-            ("a 4096w, b 3000w", "b"),
-            ("a, b 2x, c 1.5x", "b"),
-            ("a 1x, b 1x", "a"),
-            ("a 2x, b 100w", "b"),
-            ("a 1x, b 9000w", "a"),
+            ("a 320w, b 2048w, c 4096w", "", "b"),
+            ("a 4096w, b 3000w", "", "b"),
+            ("a, b 2x, c 1.5x", "", "b"),
+            ("a 1x, b 1x", "", "a"),
+            ("a 2x, b 100w", "", "b"),
+            ("a 1x, b 9000w", "", "a"),
+            ("a 2x, b 100w", "100px", "a"),
+            ("a 2x, b 100w", "(min-width: 1px) 100px, 100vw", "b"),
+            ("a 2x, b 100w", "100px 1px", "b"),
+            ("a 3x, b 100w", "1000px, 1px", "b"),
         ];
-        for (given, wanted) in table {
-            let best = best(candidates(given).map(|candidate| (candidate, ())), 2_048);
+        for (given, sizes, wanted) in table {
+            let offered = candidates(given).map(|candidate| (candidate, ()));
+            let best = best(offered, Some(sizes), 2_048);
             assert_eq!(
                 best.map(|(candidate, ())| candidate.url),
                 Some(wanted),

@@ -36,6 +36,18 @@ impl Text {
     pub(super) fn finish(self, limit: usize) -> Option<String> {
         line(&String::from_utf8_lossy(&self.bytes), limit)
     }
+
+    /// As [`Text::finish`]; the text begins anew.
+    pub(super) fn take(&mut self, limit: usize) -> Option<String> {
+        let found = line(&String::from_utf8_lossy(&self.bytes), limit);
+        self.bytes.clear();
+        found
+    }
+
+    /// Begins anew.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+    }
 }
 
 #[cfg(test)]

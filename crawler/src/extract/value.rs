@@ -92,11 +92,17 @@ pub(super) fn can_decode(media_type: Option<&str>) -> bool {
         .any(|known| media_type.eq_ignore_ascii_case(known))
 }
 
-/// Whether a `source` for these media is for a screen with a light scheme, as most visitors' is.
+/// Whether one of these media is a screen with a light scheme, as most visitors' is.
 pub(super) fn suits(media: Option<&str>) -> bool {
-    let media: String = media.unwrap_or_default().split_ascii_whitespace().collect();
-    let media = media.to_ascii_lowercase();
-    !(media.starts_with("print") || media.contains("prefers-color-scheme:dark"))
+    const OTHERS: [&str; 2] = ["print", "speech"];
+    let media = media.unwrap_or_default().to_ascii_lowercase();
+    media.split(',').any(|query| {
+        let mut words = query.split(|c: char| c.is_ascii_whitespace() || matches!(c, '(' | ')'));
+        let is_negated = query.trim_start().starts_with("not");
+        let is_other = !is_negated && words.any(|word| OTHERS.contains(&word));
+        let compact: String = query.split_ascii_whitespace().collect();
+        !is_other && !compact.contains("prefers-color-scheme:dark")
+    })
 }
 
 /// The target of a `refresh`, as `5; url='next.html'`.
@@ -127,6 +133,27 @@ pub(super) fn language(tag: Option<&str>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn media_of_light_screens_are_told() {
+        let table = [
+            ("", true),
+            ("all", true),
+            ("screen and (min-width: 30em)", true),
+            ("print", false),
+            ("only print and (color)", false),
+            ("print, screen", true),
+            ("not print", true),
+            ("layer(base) print", false),
+            ("(prefers-color-scheme:  dark)", false),
+            ("(prefers-color-scheme: light)", true),
+            ("Speech", false),
+        ];
+        for (given, wanted) in table {
+            assert_eq!(suits(Some(given)), wanted, "{given}");
+        }
+        assert!(suits(None));
+    }
 
     #[test]
     fn links_to_pictures_are_known_by_their_names() {

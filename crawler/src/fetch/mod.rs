@@ -4,6 +4,7 @@ mod canonical;
 mod image;
 mod page;
 mod request;
+mod sheets;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::metrics;
 use crate::slots::{HostSlot, Slot, SlotRefused, Slots};
 use crate::writer::Writer;
 use request::{Answered, NoAnswer};
+use sheets::Sheets;
 
 /// Bodies in memory at once, in MiB: what a crawler process may hold whatever servers send.
 const BODIES_MIB: u32 = 384;
@@ -46,6 +48,7 @@ pub(crate) struct Fetcher {
     bodies: Arc<Semaphore>,
     /// Parsing is bound by the processor and holds a tree many times the page: one a core.
     parsers: Arc<Semaphore>,
+    sheets: Sheets,
 }
 
 /// What a fetch says of its host.
@@ -87,6 +90,7 @@ impl Fetcher {
             health,
             bodies: Arc::new(Semaphore::new(BODIES_MIB as usize)),
             parsers: Arc::new(Semaphore::new(cores)),
+            sheets: Sheets::new(),
         }
     }
 
@@ -108,7 +112,7 @@ impl Fetcher {
         // is late by its own waiting would be too near to the next.
         place.due().await?;
         let room = Arc::clone(&self.bodies)
-            .acquire_many_owned(mib(self.limits(kind).max_bytes))
+            .acquire_many_owned((mib(self.limits(kind).max_bytes) + beside(kind)).min(BODIES_MIB))
             .await
             .expect("the semaphore is never closed");
         let slot = place.start().await?;
@@ -126,7 +130,10 @@ impl Fetcher {
         let Admission { slot, mut room } = admission;
         let _message = (url.kind == Kind::Image).then(|| self.gate.expect(1));
         let limits = self.limits(url.kind);
-        let outcome = match self.answer_in(slot, lease, rules, url, limits).await? {
+        let outcome = match self
+            .answer_in(slot, lease, rules, url.into(), limits)
+            .await?
+        {
             Err(NoAnswer::Unreached(failure)) => return Ok(HostSays::Unreached(failure)),
             Err(NoAnswer::NoContact) => {
                 self.lacks_contact(url.address.as_str());
@@ -142,7 +149,8 @@ impl Fetcher {
             Err(NoAnswer::Failed(failure)) => Outcome::Failed(failure),
             Ok(answered) => {
                 // Others need not wait for what this body might have been.
-                let kept = mib(answered.answer.body.len() as u64) as usize;
+                let kept = mib(answered.answer.body.len() as u64) + beside(url.kind);
+                let kept = kept as usize;
                 drop(room.split(room.num_permits().saturating_sub(kept)));
                 match url.kind {
                     Kind::Page => self.page(lease, rules, url, answered.answer).await?,
@@ -191,6 +199,14 @@ impl Fetcher {
         metrics::outcome(url.kind, word);
         tracing::debug!(url = %url.address, reason = word, ?written, "brought nothing");
         Ok(())
+    }
+}
+
+/// Room for what is asked for beside a body, in MiB: a page's style sheets, one after another.
+fn beside(kind: Kind) -> u32 {
+    match kind {
+        Kind::Page => mib(sheets::MAX_BYTES),
+        Kind::Image => 0,
     }
 }
 

@@ -12,6 +12,7 @@ use tusou_platform::door::Answer;
 use super::Fetcher;
 use super::canonical::{Preferred, may_stand_for};
 use super::request::target;
+use super::sheets::Added;
 use crate::directives::{Directives, from_headers};
 use crate::error::CrawlError;
 use crate::extract::{self, Extracted};
@@ -47,7 +48,7 @@ impl Fetcher {
             ..url.clone()
         };
         let limits = &self.settings.page;
-        match self.answer(lease, rules, &whole, limits).await? {
+        match self.answer(lease, rules, (&whole).into(), limits).await? {
             Ok(answered) if answered.answer.status == 304 => {
                 Ok(Outcome::Failed(Failure::end("http_304", 304)))
             }
@@ -77,7 +78,7 @@ impl Fetcher {
         let headers = from_headers(&answer.headers, &self.settings.agent);
         let validators = revisit::validators(&answer);
         let answer_hash = revisit::content_hash(&answer);
-        let Some(page) = self.parse(url.address.clone(), answer).await else {
+        let Some(mut page) = self.parse(url.address.clone(), answer).await else {
             // Ours to mend: what was known of the page stays.
             return Ok(Outcome::Failed(Failure::Final {
                 reason: "parser_failed".to_owned(),
@@ -96,10 +97,15 @@ impl Fetcher {
             refusal,
             left: preferred.left,
         };
-        let content_hash = taken.hash(answer_hash);
+        let sheets = match taken.word() {
+            None => self.add_sheets(lease, rules, &mut page).await?,
+            Some(_) => Added::default(),
+        };
+        let content_hash = sheets.hash(taken.hash(answer_hash));
         // What is taken may change although the answer does not: then every answer is wanted whole.
         let settled = taken.word().is_none()
             && preferred.canonical.is_none()
+            && !sheets.missing
             && said.unavailable_after.is_none();
         let validators = if settled {
             validators
@@ -185,13 +191,7 @@ impl Fetcher {
         let settings = Arc::clone(&self.settings);
         spawn_blocking(move || {
             let (agent, kind) = (&settings.agent, answer.content_type());
-            extract::extract_as(
-                agent,
-                &answer.body,
-                kind,
-                &page,
-                &extract::Limits::default(),
-            )
+            extract::extract_as(agent, &answer.body, kind, &page, &settings.extract)
         })
         .await
         .ok()
@@ -227,13 +227,18 @@ impl Taken {
 }
 
 fn page_picture(picture: extract::Picture, tracking: &tracking::Rules) -> PagePicture {
+    let clean = |address: &Address| tracking.clean(address).as_str().to_owned();
     PagePicture {
         address: tracking.clean(&picture.address),
         alt: picture.alt.unwrap_or_default(),
         title: picture.title.unwrap_or_default(),
         caption: picture.caption.unwrap_or_default(),
-        nearby: String::new(),
+        nearby: picture.nearby.unwrap_or_default(),
         context: SightingContext {
+            label: picture.label,
+            link_text: picture.link_text,
+            heading: picture.heading,
+            variants: picture.variants.iter().map(clean).collect(),
             found_by: Some(picture.found_by.to_string()),
             ..SightingContext::default()
         },

@@ -47,6 +47,34 @@ impl NoAnswer {
     }
 }
 
+/// What is asked for.
+#[derive(Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) address: &'a Address,
+    /// What it is expected to be, as counts name it.
+    pub(super) kind: &'static str,
+    pub(super) accept: &'static str,
+    /// What the first request says of the bytes that are here.
+    pub(super) conditions: HeaderMap,
+    /// Whether redirects are followed, or are an answer.
+    pub(super) follows: bool,
+}
+
+impl<'a> From<&'a DueUrl> for Ask<'a> {
+    fn from(url: &'a DueUrl) -> Self {
+        Self {
+            address: &url.address,
+            kind: url.kind.as_str(),
+            accept: match url.kind {
+                Kind::Page => "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
+                Kind::Image => "image/webp,image/png,image/jpeg,image/gif,image/bmp,*/*;q=0.1",
+            },
+            conditions: revisit::conditions(url),
+            follows: url.kind == Kind::Image,
+        }
+    }
+}
+
 /// How a request to another host may go on.
 enum Next {
     Go(Slot),
@@ -59,36 +87,36 @@ impl Fetcher {
         &self,
         lease: &HostLease,
         rules: &HostRules,
-        url: &DueUrl,
+        asked: Ask<'_>,
         limits: &Limits,
     ) -> Result<Result<Answered, NoAnswer>, CrawlError> {
-        match self.start(lease, rules, &url.address).await? {
-            Next::Go(slot) => self.answer_in(slot, lease, rules, url, limits).await,
+        match self.start(lease, rules, asked.address).await? {
+            Next::Go(slot) => self.answer_in(slot, lease, rules, asked, limits).await,
             Next::No(none) => Ok(Err(none)),
         }
     }
 
-    /// The answer to use, asked for in a slot of the leased host: robots.txt obeyed, a picture's
-    /// redirects followed, each in a slot of its host, errors told apart.
+    /// The answer to use, asked for in a slot of its host: robots.txt obeyed, redirects followed where
+    /// they are to be, each in a slot of its host, errors told apart.
     pub(super) async fn answer_in(
         &self,
         slot: Slot,
         lease: &HostLease,
         rules: &HostRules,
-        url: &DueUrl,
+        asked: Ask<'_>,
         limits: &Limits,
     ) -> Result<Result<Answered, NoAnswer>, CrawlError> {
         let mut slot = slot;
-        let mut address = url.address.clone();
-        let mut headers = headers(url.kind);
-        headers.extend(revisit::conditions(url));
+        let mut address = asked.address.clone();
+        let mut headers = headers(asked.accept);
+        headers.extend(asked.conditions);
         let mut passed = Vec::new();
         loop {
             let started = Instant::now();
-            let asked = slot
+            let answer = slot
                 .ask(&self.door, address.url(), headers, limits, Longer::Refuse)
                 .await;
-            let answer = match asked {
+            let answer = match answer {
                 Ok(answer) => answer,
                 Err(FetchError::ContactUnset(_)) => return Ok(Err(NoAnswer::NoContact)),
                 Err(cause) => {
@@ -101,9 +129,9 @@ impl Fetcher {
                     }));
                 }
             };
-            metrics::fetched(url.kind, started.elapsed(), answer.body.len());
+            metrics::fetched(asked.kind, started.elapsed(), answer.body.len());
             let redirected = (300..400).contains(&answer.status) && answer.status != 304;
-            if !redirected || url.kind == Kind::Page {
+            if !redirected || !asked.follows {
                 let judged = judge(answer).map_err(NoAnswer::Failed);
                 return Ok(judged.map(|answer| Answered { answer, address }));
             }
@@ -129,7 +157,7 @@ impl Fetcher {
             };
             address = target;
             // What is known of the URL's own bytes is nothing to another address.
-            headers = self::headers(url.kind);
+            headers = self::headers(asked.accept);
         }
     }
 
@@ -173,11 +201,7 @@ impl Fetcher {
     }
 }
 
-fn headers(kind: Kind) -> HeaderMap {
-    let accept = match kind {
-        Kind::Page => "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
-        Kind::Image => "image/webp,image/png,image/jpeg,image/gif,image/bmp,*/*;q=0.1",
-    };
+fn headers(accept: &'static str) -> HeaderMap {
     HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))])
 }
 

@@ -1,6 +1,6 @@
 //! What a page says.
 
-use tusou_crawler::extract::{self, Extracted, extract};
+use tusou_crawler::extract::{self, Extracted, MAX_VARIANTS, extract};
 use tusou_ingest::Address;
 use tusou_testkit::Fuzz;
 
@@ -11,6 +11,9 @@ const LIMITS: extract::Limits = extract::Limits {
     max_pictures: 20,
     max_srcset_width: 2_048,
     max_text: 100,
+    max_sheets: 4,
+    max_bytes: 4_000,
+    icons: true,
 };
 
 fn check_page(found: &Extracted, length: usize) {
@@ -28,10 +31,26 @@ fn check_page(found: &Extracted, length: usize) {
             "{} twice",
             picture.address
         );
-        for text in [&picture.alt, &picture.title, &picture.caption] {
+        let texts = [
+            &picture.alt,
+            &picture.title,
+            &picture.caption,
+            &picture.label,
+            &picture.link_text,
+            &picture.heading,
+        ];
+        for text in texts {
             check_text(text.as_ref(), LIMITS.max_text);
         }
+        check_text(picture.nearby.as_ref(), 300);
+        assert!(picture.variants.len() <= MAX_VARIANTS);
+        for variant in &picture.variants {
+            check_address(variant);
+            assert_ne!(*variant, picture.address);
+        }
     }
+    assert!(found.sheets.len() <= LIMITS.max_sheets);
+    found.sheets.iter().for_each(check_address);
     check_text(found.title.as_ref(), LIMITS.max_text);
     check_address(&found.base);
     // Each of these stands for some bytes of the page.
@@ -58,6 +77,9 @@ fn any_page_is_read() {
              \"license\":\"/licence\",\"creditText\":\"C\"}</script><img src=/l.png><a rel=license href=/licence>L</a>",
             "<template><img src=no.png></template><noscript><img src=yes.png></noscript><iframe src=/f></iframe>\
              <textarea><img src=no></textarea><!-- <img src=no> --><![CDATA[<img src=no>]]><plaintext>",
+            "<h1>H</h1><p>Before <a href=x title=t><img src=a.png aria-label=L></a> after<br><h2>I</h2><div data-bg=b.png>",
+            "<style>@import 'i.css'; p { background: url(s.png) }</style><p style='background: image-set(\"t.png\" 2x)'>\
+             <link rel='stylesheet icon' href=l.css><body background=u.png><svg><image xlink:href=v.png /></svg>",
             "<?xml version='1.0' encoding='iso-8859-1'?><html xmlns='http://www.w3.org/1999/xhtml'><img src='a'/></html>",
         ]),
         words: &[
@@ -69,6 +91,14 @@ fn any_page_is_read() {
             b"<svg>",
             b"</svg>",
             b"<math><mi>",
+            b"<h1>",
+            b"</h1>",
+            b"<p>",
+            b"<br>",
+            b"</a>",
+            b" style='background:url(",
+            b"url(",
+            b"<link rel=stylesheet href=",
             b"<template>",
             b"</template>",
             b"<script>",

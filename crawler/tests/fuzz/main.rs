@@ -4,6 +4,7 @@
 
 use tusou_ingest::Address;
 
+mod css;
 mod files;
 mod html;
 

@@ -3,7 +3,8 @@
 import html
 import pathlib
 
-from tusou_stack import debs, paths
+from tusou_stack import handbook as book
+from tusou_stack import paths
 from tusou_stack import stamps as tux_paint
 from tusou_stack.download import whole
 
@@ -16,8 +17,8 @@ GALLERY = SITES / "gallery"
 
 def handbook():
     """The Debian Administrator's Handbook in all its languages, below one page that links to each."""
-    package = debs.one("debian-handbook", "debian-handbook")
-    books = package / "usr" / "share" / "doc" / "debian-handbook" / "html"
+    book.obtain()
+    books = book.FOLDER
     if not (HANDBOOK / "index.html").exists():
         with whole(HANDBOOK) as site:
             languages = sorted(folder.name for folder in books.iterdir() if folder.is_dir())

@@ -4,12 +4,18 @@ import hashlib
 import html.parser
 import json
 import pathlib
+import re
 from collections import namedtuple
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 Truth = namedtuple("Truth", "pages missing pictures shown")
 """Pages that can be reached by links; links that lead nowhere; the SHA-256 of every picture that
 those pages show; how often a page shows a picture's address (each pair once)."""
+
+# A link straight to a picture, and what a style sheet names. (The sites' sheets have no font and nothing
+# that holds for some media only.)
+_IS_PICTURE = re.compile(r"\.(jpe?g|png|gif|webp|bmp)$", re.I)
+_CSS_URL = re.compile(r"""(@import\s+)?url\(\s*['"]?([^'")]+)['"]?\s*\)""")
 
 # The first bytes of what a crawl may store. Everything here is served as it lies on the disk.
 _RASTER = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
@@ -19,7 +25,7 @@ def count(folder, address):
     """Walks the site in `folder`, which is served at `address`, from its first page."""
     start = urljoin(address, "/index.html")
     known, waiting = {start}, [start]
-    pages, missing, shown, pictures = 0, 0, set(), {}
+    pages, missing, shown, pictures, sheets = 0, 0, set(), {}, {}
     while waiting:
         page = waiting.pop()
         file = _file(folder, page)
@@ -27,7 +33,8 @@ def count(folder, address):
             missing += 1
             continue
         pages += 1
-        links, images = _read(file, page)
+        links, images, styles = _read(file, page)
+        images += [image for style in styles for image in _styled(folder, style, sheets)]
         for image in images:
             if _inside(image, address):
                 if image not in pictures:
@@ -68,12 +75,15 @@ def load(file):
 class _Reader(html.parser.HTMLParser):
     def __init__(self, page):
         super().__init__(convert_charrefs=True)
-        self.page, self.links, self.images = page, [], []
+        self.page, self.links, self.images, self.styles = page, [], [], []
 
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
         if tag in ("a", "area") and values.get("href"):
-            self.links.append(self._absolute(values["href"]))
+            target = self._absolute(values["href"])
+            (self.images if _IS_PICTURE.search(target) else self.links).append(target)
+        if tag == "link" and values.get("rel") == "stylesheet" and values.get("media") != "print":
+            self.styles.append(self._absolute(values["href"]))
         if tag == "img" and values.get("src"):
             self.images.append(self._absolute(values["src"]))
 
@@ -85,7 +95,22 @@ def _read(file, page):
     reader = _Reader(page)
     reader.feed(file.read_text(encoding="utf-8"))
     reader.close()
-    return reader.links, reader.images
+    return reader.links, reader.images, reader.styles
+
+
+def _styled(folder, sheet, known):
+    """The pictures that a style sheet and what it imports name."""
+    if sheet not in known:
+        known[sheet] = []
+        try:
+            text = _file(folder, sheet).read_text(encoding="utf-8")
+        except OSError:
+            return []
+        text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+        for is_import, reference in _CSS_URL.findall(text):
+            target = urldefrag(urljoin(sheet, reference.strip()))[0]
+            known[sheet] += _styled(folder, target, known) if is_import else [target]
+    return known[sheet]
 
 
 def _inside(address, site):

@@ -7,6 +7,7 @@ import time
 
 from . import (
     elasticsearch,
+    handbook,
     onnxruntime,
     pack,
     paths,
@@ -71,7 +72,8 @@ def obtain(options):
     del options
     with paths.locked():
         paths.make_folders()
-        _together([store.obtain for store in STORES] + [onnxruntime.obtain, pack.obtain, stamps.obtain])
+        others = [onnxruntime.obtain, pack.obtain, stamps.obtain, handbook.obtain]
+        _together([store.obtain for store in STORES] + others)
 
 
 def down(options):

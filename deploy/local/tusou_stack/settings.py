@@ -3,7 +3,7 @@
 import os
 import shlex
 
-from . import elasticsearch, pack, paths, ports, postgres, rabbitmq, stamps
+from . import elasticsearch, handbook, pack, paths, ports, postgres, rabbitmq, stamps
 
 SERVICES = ("crawler", "encoder", "indexer", "search")
 
@@ -83,6 +83,7 @@ def variables():
         "TUSOU_MODELS_RUNTIME": str(paths.RUNTIME),
         "TUSOU_MODELS_PACKS": str(pack.LITE),
         "TUSOU_STAMPS": str(stamps.FOLDER),
+        "TUSOU_HANDBOOK": str(handbook.FOLDER),
     }
     for name in SERVICES:
         found["TUSOU_%s_URL" % name.upper()] = "http://%s:%d" % (ports.HOST, ports.port(name))

@@ -9,7 +9,7 @@ impl Page<'_> {
     pub(super) fn link_element(&mut self, tag: &StartTag<'_>) {
         let rel = tag.get(Attribute::Rel).unwrap_or_default();
         if has_word(rel, &["next", "prev"]) {
-            self.link(tag, Attribute::Href);
+            self.leads(tag, Attribute::Href);
         }
         if has_word(rel, &["canonical"])
             && let Some(href) = tag.get(Attribute::Href)
@@ -20,6 +20,12 @@ impl Page<'_> {
         if has_word(rel, &["image_src"]) {
             let reference = tag.get(Attribute::Href).unwrap_or_default();
             self.announce_as(FoundBy::ImageSrc, reference);
+        }
+        self.style_sheet(tag, rel);
+        let icons = ["icon", "apple-touch-icon", "apple-touch-icon-precomposed"];
+        if self.limits.icons && has_word(rel, &icons) {
+            let reference = tag.get(Attribute::Href).unwrap_or_default();
+            self.announce_as(FoundBy::Icon, reference);
         }
         if has_word(rel, &["preload"])
             && tag

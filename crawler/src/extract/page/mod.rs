@@ -1,12 +1,18 @@
 //! A page as it is read: what its tags and texts say, references as they are written.
 
+mod context;
 mod metadata;
 mod pictures;
+mod styles;
 
 use std::collections::HashMap;
 
+use context::{Block, Headings, Link};
+
 use super::canonical::Canonical;
+use super::jsonld::Structured;
 use super::rights::{Claims, license};
+use super::room::Room;
 use super::scan::{Attribute, Element, Sink, StartTag};
 use super::text::{Text, line};
 use super::value::{MAX_REFERENCE, Reference, has_word, language};
@@ -19,7 +25,7 @@ const MAX_FIGURES: usize = 32;
 const MAX_ANNOUNCED: usize = 64;
 
 /// What the page said, before references are resolved.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Findings {
     pub(super) title: Option<String>,
     pub(super) lang: Option<String>,
@@ -30,23 +36,58 @@ pub(super) struct Findings {
     pub(super) pictures: HashMap<String, usize>,
     pub(super) shown: Vec<Shown>,
     pub(super) announced: Vec<Announced>,
+    pub(super) structured: Vec<Structured>,
+    /// The headings that pictures stand under.
+    pub(super) headings: Vec<String>,
+    /// Style sheets, each once.
+    pub(super) sheets: Vec<String>,
     pub(super) directives: Directives,
     pub(super) canonical: Canonical,
     pub(super) claims: Claims,
     pub(super) unparsable: u32,
     pub(super) data_urls: u32,
     pub(super) left_out: u32,
+    /// What may still be kept.
+    pub(super) room: Room,
 }
 
 /// A picture without its reference.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Shown {
-    pub(super) alt: Option<String>,
-    pub(super) title: Option<String>,
+    pub(super) said: Said,
     pub(super) caption: Option<String>,
+    pub(super) link_text: Option<String>,
+    /// The place of the heading before it.
+    pub(super) heading: Option<usize>,
+    pub(super) nearby: Option<String>,
+    /// References to others of its candidates.
+    pub(super) variants: Vec<String>,
     /// The licence that its figure names.
     pub(super) license: Option<String>,
     pub(super) found_by: FoundBy,
+}
+
+/// What an element says of its picture.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
+    pub(super) alt: Option<String>,
+    pub(super) title: Option<String>,
+    pub(super) label: Option<String>,
+}
+
+impl Said {
+    /// How many bytes it has.
+    fn len(&self) -> usize {
+        let texts = [&self.alt, &self.title, &self.label];
+        texts.into_iter().flatten().map(String::len).sum()
+    }
+
+    /// Fills in what is missing.
+    pub(super) fn complete(&mut self, other: Self) {
+        self.alt = self.alt.take().or(other.alt);
+        self.title = self.title.take().or(other.title);
+        self.label = self.label.take().or(other.label);
+    }
 }
 
 /// A picture of the page's metadata.
@@ -72,8 +113,15 @@ pub(super) struct Page<'l> {
     in_raw: bool,
     /// Open inert `template`s.
     templates: u32,
-    /// The sources of the open `picture` that can be decoded: their `srcset`s.
-    sources: Option<Vec<String>>,
+    /// The `source`s of the open `picture`.
+    sources: Option<pictures::Sources>,
+    /// The style sheet that is being read.
+    style: Option<Vec<u8>>,
+    /// Bytes of style sheets that may still be read.
+    style_room: usize,
+    headings: Headings,
+    link: Link,
+    block: Block,
     figures: Vec<Figure>,
     /// Open figures beyond [`MAX_FIGURES`].
     uncounted_figures: u32,
@@ -95,24 +143,47 @@ impl<'l> Page<'l> {
         Self {
             limits,
             agent,
-            found: Findings::default(),
+            found: Findings::new(limits.max_bytes),
             title: Text::default(),
             in_title: false,
             has_base: false,
             in_raw: false,
             templates: 0,
             sources: None,
+            style: None,
+            style_room: styles::MAX_BYTES,
+            headings: Headings::default(),
+            link: Link::default(),
+            block: Block::default(),
             figures: Vec::new(),
             uncounted_figures: 0,
+        }
+    }
+
+    fn end_script(&mut self) {
+        let told = self.found.claims.end_script(self.limits.max_text);
+        for picture in told {
+            let Some(length) = self.found.judge(&picture.reference).map(str::len) else {
+                continue;
+            };
+            if self.found.room.take(length) {
+                self.found.structured.push(picture);
+            } else {
+                self.found.left_out += 1;
+            }
         }
     }
 
     /// The page has ended, and with it whatever is still open.
     pub(super) fn finish(mut self) -> Findings {
         self.end_title();
+        self.end_style();
+        self.end_block();
+        self.end_link();
         while !self.figures.is_empty() {
             self.end_figure();
         }
+        self.found.headings = self.headings.finish();
         self.found
     }
 
@@ -120,7 +191,15 @@ impl<'l> Page<'l> {
         line(text?, self.limits.max_text)
     }
 
-    fn link(&mut self, tag: &StartTag<'_>, attribute: Attribute) {
+    fn said(&self, tag: &StartTag<'_>) -> Said {
+        Said {
+            alt: self.line(tag.get(Attribute::Alt)),
+            title: self.line(tag.get(Attribute::Title)),
+            label: self.line(tag.get(Attribute::AriaLabel)),
+        }
+    }
+
+    fn leads(&mut self, tag: &StartTag<'_>, attribute: Attribute) {
         let nofollow = tag
             .get(Attribute::Rel)
             .is_some_and(|rel| has_word(rel, &["nofollow"]));
@@ -146,7 +225,7 @@ impl<'l> Page<'l> {
             return;
         }
         let place = self.found.links.len();
-        if place < self.limits.max_links {
+        if place < self.limits.max_links && self.found.room.take(reference.len()) {
             self.found.links.insert(reference.to_owned(), place);
         } else {
             self.found.left_out += 1;
@@ -159,16 +238,15 @@ impl<'l> Page<'l> {
         };
         if let Some(license) = figure.license {
             for shown in &mut self.found.shown[figure.before..] {
-                shown.license.get_or_insert_with(|| license.clone());
+                keep(&mut shown.license, &license, &mut self.found.room);
             }
         }
         let max_pictures = self.limits.max_pictures;
         match figure.caption.finish(self.limits.max_text) {
             Some(caption) => {
                 for place in figure.pictures {
-                    self.found.shown[place]
-                        .caption
-                        .get_or_insert_with(|| caption.clone());
+                    let kept = &mut self.found.shown[place].caption;
+                    keep(kept, &caption, &mut self.found.room);
                 }
             }
             // Then the figure around it speaks for its pictures.
@@ -190,23 +268,71 @@ impl<'l> Page<'l> {
         }
     }
 
+    fn end_link(&mut self) {
+        if let Some((text, pictures)) = self.link.end(self.limits.max_text) {
+            for place in pictures {
+                let kept = &mut self.found.shown[place].link_text;
+                keep(kept, &text, &mut self.found.room);
+            }
+        }
+    }
+
+    fn end_block(&mut self) {
+        let words = self.block.end();
+        self.found.stand_near(words);
+    }
+
     /// A tag that begins or ends a block keeps the words around it apart.
     fn divide(&mut self, element: Element) {
-        let is_inline = matches!(
-            element,
-            Element::Inline | Element::A | Element::Raw | Element::Script
-        );
-        if let Some(figure) = self
-            .figures
-            .last_mut()
-            .filter(|figure| figure.in_caption && !is_inline)
-        {
+        if element.is_inline() {
+            return;
+        }
+        self.link.space();
+        self.headings.space();
+        if let Some(figure) = self.figures.last_mut().filter(|figure| figure.in_caption) {
             figure.caption.space();
+        }
+        if element.is_block() {
+            self.end_block();
+        } else {
+            self.block.space();
         }
     }
 }
 
 impl Findings {
+    fn new(max_bytes: usize) -> Self {
+        Self {
+            title: None,
+            lang: None,
+            base: None,
+            links: HashMap::new(),
+            pictures: HashMap::new(),
+            shown: Vec::new(),
+            announced: Vec::new(),
+            structured: Vec::new(),
+            headings: Vec::new(),
+            sheets: Vec::new(),
+            directives: Directives::default(),
+            canonical: Canonical::default(),
+            claims: Claims::default(),
+            unparsable: 0,
+            data_urls: 0,
+            left_out: 0,
+            room: Room::new(max_bytes),
+        }
+    }
+
+    /// Some pictures, and the words around them.
+    fn stand_near(&mut self, words: Option<(String, Vec<usize>)>) {
+        let Some((words, pictures)) = words else {
+            return;
+        };
+        for place in pictures {
+            keep(&mut self.shown[place].nearby, &words, &mut self.room);
+        }
+    }
+
     /// Counts what is no address; gives back, trimmed, what may be one.
     fn judge<'a>(&mut self, reference: &'a str) -> Option<&'a str> {
         match Reference::of(reference) {
@@ -219,12 +345,20 @@ impl Findings {
     }
 }
 
+/// Fills in a text that is missing, where it has room.
+fn keep(kept: &mut Option<String>, text: &str, room: &mut Room) {
+    if kept.is_none() && room.take(text.len()) {
+        *kept = Some(text.to_owned());
+    }
+}
+
 impl Sink for Page<'_> {
     fn start(&mut self, tag: &StartTag<'_>) {
         self.divide(tag.element);
+        self.end_style();
         self.in_raw = matches!(
             tag.element,
-            Element::Raw | Element::Script | Element::Iframe
+            Element::Raw | Element::Script | Element::Style | Element::Iframe
         );
         if tag.element == Element::Template {
             // A shadow root is shown, other templates are not.
@@ -234,6 +368,7 @@ impl Sink for Page<'_> {
         if self.templates > 0 {
             return;
         }
+        self.style_attributes(tag);
         match tag.element {
             Element::Html => {
                 self.found.lang = self
@@ -251,19 +386,26 @@ impl Sink for Page<'_> {
             Element::Meta => self.meta(tag),
             Element::A | Element::Area => {
                 self.license(tag);
+                if tag.element == Element::A {
+                    self.start_link(tag);
+                }
                 if !self.linked_picture(tag) {
-                    self.link(tag, Attribute::Href);
+                    self.leads(tag, Attribute::Href);
                 }
             }
-            Element::Iframe | Element::Frame => self.link(tag, Attribute::Src),
+            Element::Heading => self.headings.start(),
+            Element::Style => self.start_style(tag),
+            Element::Iframe | Element::Frame => self.leads(tag, Attribute::Src),
             Element::Link => {
                 self.license(tag);
                 self.link_element(tag);
             }
             Element::Script => self.found.claims.start_script(tag.get(Attribute::Type)),
-            Element::Picture => self.sources = Some(Vec::new()),
+            Element::Picture => self.sources = Some(pictures::Sources::default()),
             Element::Source => self.source(tag),
             Element::Img => self.img(tag),
+            Element::SvgImage => self.svg_image(tag),
+            Element::Table => self.background(tag),
             Element::Input => self.input(tag),
             Element::Video => self.video(tag),
             Element::Object => self.embedded(tag, Attribute::Data),
@@ -284,13 +426,16 @@ impl Sink for Page<'_> {
 
     fn end(&mut self, element: Element) {
         self.divide(element);
+        self.end_style();
         self.in_raw = false;
         match element {
             Element::Template => self.templates = self.templates.saturating_sub(1),
             _ if self.templates > 0 => {}
             Element::Title => self.end_title(),
             Element::Picture => self.sources = None,
-            Element::Script => self.found.claims.end_script(self.limits.max_text),
+            Element::A => self.end_link(),
+            Element::Heading => self.headings.end(self.limits.max_text),
+            Element::Script => self.end_script(),
             Element::Figcaption => {
                 if let Some(figure) = self.figures.last_mut() {
                     figure.in_caption = false;
@@ -306,12 +451,16 @@ impl Sink for Page<'_> {
         self.found.claims.push_script(bytes);
         if self.in_title {
             self.title.push(bytes, self.limits.max_text);
-        } else if let Some(figure) = self.figures.last_mut()
-            && figure.in_caption
-            && !self.in_raw
-            && self.templates == 0
-        {
-            figure.caption.push(bytes, self.limits.max_text);
+        } else if self.in_raw {
+            self.push_style(bytes);
+        } else if self.templates == 0 {
+            if let Some(figure) = self.figures.last_mut().filter(|figure| figure.in_caption) {
+                figure.caption.push(bytes, self.limits.max_text);
+            }
+            self.headings.push(bytes, self.limits.max_text);
+            self.link.push(bytes, self.limits.max_text);
+            let words = self.block.push(bytes);
+            self.found.stand_near(words);
         }
     }
 }

@@ -57,6 +57,8 @@ pub struct Crawler {
     /// begins so. They are dropped from the addresses that pages hold, in queries (`?fbclid=…`) and in
     /// paths (`/a;jsessionid=…`); seeds stay as they were typed, redirects as they were sent.
     pub drop_parameters: Vec<String>,
+    /// Whether the icons of sites (`link rel=icon`, `apple-touch-icon`) count as pictures of their pages.
+    pub icons: bool,
     /// The shortest time after which a page or picture is looked at again; changes lead there.
     pub revisit_min_seconds: u64,
     /// The longest; what never changes comes there. 0: nothing is looked at again by itself.
@@ -116,6 +118,7 @@ impl Default for Crawler {
             ]
             .map(str::to_owned)
             .to_vec(),
+            icons: false,
             revisit_min_seconds: 24 * 3600,
             revisit_max_seconds: 60 * 24 * 3600,
             obey_noai: true,
