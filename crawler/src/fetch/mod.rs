@@ -2,6 +2,7 @@
 
 mod canonical;
 mod image;
+mod named;
 mod page;
 mod request;
 
@@ -93,6 +94,7 @@ impl Fetcher {
     fn limits(&self, kind: Kind) -> &Limits {
         match kind {
             Kind::Page => &self.settings.page,
+            Kind::Sitemap => &self.settings.sitemap,
             Kind::Image => &self.settings.image,
         }
     }
@@ -139,13 +141,14 @@ impl Fetcher {
                 metrics::outcome(url.kind, "put_off");
                 return Ok(HostSays::GoOn);
             }
-            Err(NoAnswer::Failed(failure)) => Outcome::Failed(failure),
+            Err(NoAnswer::Failed(failure)) => Outcome::Failed(named::quiet(rules, url, failure)),
             Ok(answered) => {
                 // Others need not wait for what this body might have been.
                 let kept = mib(answered.answer.body.len() as u64) as usize;
                 drop(room.split(room.num_permits().saturating_sub(kept)));
                 match url.kind {
                     Kind::Page => self.page(lease, rules, url, answered.answer).await?,
+                    Kind::Sitemap => self.sitemap(lease, rules, url, answered).await?,
                     Kind::Image => self.image(lease, rules, url, answered).await?,
                 }
             }

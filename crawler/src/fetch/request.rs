@@ -68,8 +68,8 @@ impl Fetcher {
         }
     }
 
-    /// The answer to use, asked for in a slot of the leased host: robots.txt obeyed, a picture's
-    /// redirects followed, each in a slot of its host, errors told apart.
+    /// The answer to use, asked for in a slot of the leased host: robots.txt obeyed, redirects of
+    /// pictures and sitemaps followed, each in a slot of its host, errors told apart.
     pub(super) async fn answer_in(
         &self,
         slot: Slot,
@@ -85,8 +85,13 @@ impl Fetcher {
         let mut passed = Vec::new();
         loop {
             let started = Instant::now();
+            let longer = match url.kind {
+                // What is beyond the bound is left out.
+                Kind::Sitemap => Longer::Cut,
+                Kind::Page | Kind::Image => Longer::Refuse,
+            };
             let asked = slot
-                .ask(&self.door, address.url(), headers, limits, Longer::Refuse)
+                .ask(&self.door, address.url(), headers, limits, longer)
                 .await;
             let answer = match asked {
                 Ok(answer) => answer,
@@ -176,6 +181,7 @@ impl Fetcher {
 fn headers(kind: Kind) -> HeaderMap {
     let accept = match kind {
         Kind::Page => "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
+        Kind::Sitemap => "application/xml,text/xml,text/plain;q=0.9,*/*;q=0.1",
         Kind::Image => "image/webp,image/png,image/jpeg,image/gif,image/bmp,*/*;q=0.1",
     };
     HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))])

@@ -15,6 +15,8 @@ use crate::directives::Directives;
 
 /// Figures nested deeper are not told apart.
 const MAX_FIGURES: usize = 32;
+/// A page names few feeds.
+const MAX_FEEDS: usize = 16;
 /// A page announces few `og:image`s.
 const MAX_ANNOUNCED: usize = 64;
 
@@ -30,6 +32,7 @@ pub(super) struct Findings {
     pub(super) pictures: HashMap<String, usize>,
     pub(super) shown: Vec<Shown>,
     pub(super) announced: Vec<Announced>,
+    pub(super) feeds: Vec<String>,
     pub(super) directives: Directives,
     pub(super) canonical: Canonical,
     pub(super) claims: Claims,

@@ -270,7 +270,7 @@ async fn take(pool: &PgPool, removal_id: i64, batch: &Batch) -> Result<Removed, 
     .fetch_all(&mut *tx)
     .await?;
     let go: BTreeSet<ImageId> = image_ids(&go);
-    let hosts = delete_pages(&mut tx, &batch.pages).await?;
+    let gone = delete_pages(&mut tx, &batch.pages).await?;
     let image_urls = sqlx::query("DELETE FROM image_urls WHERE image_url_id = ANY($1)")
         .bind(&batch.image_urls)
         .execute(&mut *tx)
@@ -288,14 +288,14 @@ async fn take(pool: &PgPool, removal_id: i64, batch: &Batch) -> Result<Removed, 
     stay.retain(|id| !go.contains(id));
     bump(&mut tx, stay, COALESCE).await?;
     let removed = Removed {
-        pages: hosts.len() as u64,
+        pages: gone.len() as u64,
         image_urls: image_urls.rows_affected(),
         sightings: sightings.rows_affected(),
         images: go.len() as u64,
         bytes,
     };
     record::add(&mut tx, removal_id, removed).await?;
-    count_out(&mut tx, &hosts).await?;
+    count_out(&mut tx, &gone).await?;
     tx.commit().await?;
     Ok(removed)
 }
@@ -378,25 +378,37 @@ async fn lock_images(
     Ok(())
 }
 
-/// Deletes pages and what hangs on them, and counts them out of their seeds; the host of each.
-async fn delete_pages(tx: &mut PgConnection, pages: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
+/// Deletes pages and what hangs on them, and counts them out of their seeds; the host of each, and
+/// whether it was a sitemap.
+async fn delete_pages(
+    tx: &mut PgConnection,
+    pages: &[i64],
+) -> Result<Vec<(i64, bool)>, sqlx::Error> {
     sqlx::query(
-        "WITH gone AS (DELETE FROM seed_pages WHERE page_id = ANY($1) RETURNING seed_id)
-         UPDATE seeds SET pages = greatest(seeds.pages - counted.pages, 0)
-         FROM (SELECT seed_id, count(*) AS pages FROM gone GROUP BY seed_id) AS counted
+        "WITH gone AS (
+             DELETE FROM seed_pages USING pages
+             WHERE seed_pages.page_id = ANY($1) AND pages.page_id = seed_pages.page_id
+             RETURNING seed_id, kind = 'sitemap' AS is_sitemap)
+         UPDATE seeds SET pages = greatest(seeds.pages - counted.pages, 0),
+                sitemaps = greatest(seeds.sitemaps - counted.sitemaps, 0)
+         FROM (SELECT seed_id, count(*) FILTER (WHERE NOT is_sitemap) AS pages,
+                      count(*) FILTER (WHERE is_sitemap) AS sitemaps
+               FROM gone GROUP BY seed_id) AS counted
          WHERE seeds.seed_id = counted.seed_id",
     )
     .bind(pages)
     .execute(&mut *tx)
     .await?;
-    sqlx::query_scalar("DELETE FROM pages WHERE page_id = ANY($1) RETURNING host_id")
+    sqlx::query_as("DELETE FROM pages WHERE page_id = ANY($1) RETURNING host_id, kind = 'sitemap'")
         .bind(pages)
         .fetch_all(tx)
         .await
 }
 
-/// Counts pages out of their hosts.
-async fn count_out(tx: &mut PgConnection, hosts: &[i64]) -> Result<(), sqlx::Error> {
+/// Counts pages out of their hosts, where sitemaps are not counted.
+async fn count_out(tx: &mut PgConnection, gone: &[(i64, bool)]) -> Result<(), sqlx::Error> {
+    let hosts = gone.iter().filter(|(_, is_sitemap)| !is_sitemap);
+    let hosts: Vec<i64> = hosts.map(|(host, _)| *host).collect();
     sqlx::query(
         "UPDATE url_patterns SET pages = greatest(url_patterns.pages - counted.pages, 0)
          FROM (SELECT host_id, count(*) AS pages FROM unnest($1::bigint[]) AS gone (host_id)
