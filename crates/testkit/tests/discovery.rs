@@ -239,7 +239,8 @@ async fn what_a_site_names_is_found_with_its_licences() {
     assert_eq!(seen["rights"]["license"], "http://licence.test/by");
     assert_eq!(hit["rights"]["license"], "http://licence.test/by");
     let page = format!("/?like={}", hit["image_id"].as_str().expect("an id"));
-    let page = reqwest::get(search.url(&page)).await.expect("an answer");
+    let asked = reqwest::Client::new().get(search.url(&page)).send();
+    let page = asked.await.expect("the search service answers");
     let page = page.text().await.expect("a page");
     assert!(
         page.contains("http://licence.test/nc") && page.contains(&site.url("/hidden/5")),
