@@ -1,4 +1,6 @@
 DROP INDEX pages_discovery;
+DROP INDEX sightings_named;
+DROP INDEX page_images_named;
 ALTER TABLE pages DROP COLUMN left_out;
 ALTER TABLE pages DROP COLUMN named;
 ALTER TABLE pages DROP COLUMN is_feed;

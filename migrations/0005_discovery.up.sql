@@ -15,5 +15,8 @@ ALTER TABLE pages ADD COLUMN is_feed boolean NOT NULL DEFAULT false;
 -- sitemaps were left out because of a bound.
 ALTER TABLE pages ADD COLUMN named integer NOT NULL DEFAULT 0;
 ALTER TABLE pages ADD COLUMN left_out integer NOT NULL DEFAULT 0;
+-- What sitemaps, feeds and lists say that a page shows: it goes with the page.
+CREATE INDEX page_images_named ON page_images ((context ->> 'page')) WHERE context ->> 'page' IS NOT NULL;
+CREATE INDEX sightings_named ON sightings ((context ->> 'page')) WHERE context ->> 'page' IS NOT NULL;
 -- What is counted apart: few rows among the pages.
 CREATE INDEX pages_discovery ON pages (page_id) WHERE kind = 'sitemap' OR is_feed;

@@ -1,58 +1,20 @@
 //! What sites name by themselves: sitemaps, feeds and headers, through the real services and stores.
 
-use std::io::Write as _;
+mod files;
+
 use std::net::IpAddr;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use files::{gzip, index, locs, naming, urlset, xml};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tusou_contract::ImageId;
 use tusou_testkit::{Chain, Reply, Service, Site, World, pictures};
 
-const IMAGES: &str = "http://www.google.com/schemas/sitemap-image/1.1";
-
 async fn world(test: &str) -> World {
     let mut world = World::new(test).await;
     world.config.discovery.sitemaps = true;
     world
-}
-
-fn gzip(body: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(body).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-/// A sitemap of pages, given as the elements of each.
-fn urlset(pages: &[String]) -> String {
-    let pages: String = pages
-        .iter()
-        .map(|page| format!("<url>{page}</url>"))
-        .collect();
-    format!("<?xml version='1.0'?><urlset xmlns:image='{IMAGES}'>{pages}</urlset>")
-}
-
-fn locs<'a>(site: &Site, paths: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let paths = paths.into_iter();
-    paths
-        .map(|path| format!("<loc>{}</loc>", site.url(path)))
-        .collect()
-}
-
-fn index(site: &Site, paths: &[&str]) -> Reply {
-    let sitemaps = locs(site, paths.iter().copied());
-    let sitemaps: String = sitemaps
-        .iter()
-        .map(|loc| format!("<sitemap>{loc}</sitemap>"))
-        .collect();
-    let body = format!("<sitemapindex>{sitemaps}</sitemapindex>");
-    Reply::bytes("application/xml", body)
-}
-
-fn xml(body: impl Into<Vec<u8>>) -> Reply {
-    Reply::bytes("application/xml", body)
 }
 
 /// Each page with its state and reason, of one kind.
@@ -257,37 +219,32 @@ async fn what_a_site_names_is_found_with_its_licences() {
     );
     drop(search);
 
-    // What is removed is not shown as a page that a sitemap names, either.
-    chain
-        .tusou(&["forget", &site.url("/hidden/1"), "--yes"])
-        .await;
+    // What is removed goes where a sitemap names it, too, and stays out when that is read again.
+    let gone = site.url("/hidden/1");
+    let asked = chain.tusou(&["forget", &gone, "--json"]).await;
+    let asked: Value = serde_json::from_str(&asked).expect("JSON");
+    let forgotten = chain.tusou(&["forget", &gone, "--yes", "--json"]).await;
+    let forgotten: Value = serde_json::from_str(&forgotten).expect("JSON");
+    for told in [&asked, &forgotten] {
+        assert_eq!(told["removed"]["sightings"], 2, "{told:#}");
+        assert_eq!(told["removed"]["images"], 2, "{told:#}");
+    }
+    assert_eq!(named_by(&chain).await, [("feed".to_owned(), 1)]);
     chain.tusou(&["recrawl", "--all"]).await;
     chain.done().await;
-    let seen =
-        "SELECT count(*) FROM sightings WHERE gone_since IS NULL AND context ->> 'found_by' = $1";
-    for (way, sightings) in [("sitemap", 0), ("feed", 1)] {
-        let live: i64 = sqlx::query_scalar(seen)
-            .bind(way)
-            .fetch_one(chain.world.pool())
-            .await
-            .expect("the world's database answers");
-        assert_eq!(live, sightings, "{way}");
-    }
+    assert_eq!(named_by(&chain).await, [("feed".to_owned(), 1)]);
     chain.end().await;
 }
 
-/// A site whose start page shows nothing, with its robots.txt naming these.
-async fn naming(paths: &[&str]) -> Site {
-    let site = Site::start().await;
-    let lines = paths
-        .iter()
-        .map(|path| format!("Sitemap: {}\n", site.url(path)));
-    site.robots(&lines.collect::<String>());
-    site.html("/", "");
-    for path in ["/a", "/b", "/c"] {
-        site.html(path, "");
-    }
-    site
+/// Live sightings by the word of a file, by its kind.
+async fn named_by(chain: &Chain) -> Vec<(String, i64)> {
+    sqlx::query_as(
+        "SELECT context ->> 'found_by', count(*) FROM sightings
+         WHERE gone_since IS NULL AND context ->> 'page' IS NOT NULL GROUP BY 1",
+    )
+    .fetch_all(chain.world.pool())
+    .await
+    .expect("the world's database answers")
 }
 
 #[tokio::test]
