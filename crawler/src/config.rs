@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tusou_ingest::{Budgets, Terms, tracking};
-use tusou_platform::config::{Config, Network};
+use tusou_platform::config::{Config, Discovery, Network};
 use tusou_platform::door::{Limits, Reach};
 
 use crate::directives::Obey;
@@ -31,6 +31,9 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) page: Limits,
     pub(crate) image: Limits,
+    /// A byte more than is read of a sitemap: that tells one that was cut from one that ends there.
+    pub(crate) sitemap: Limits,
+    pub(crate) discovery: Discovery,
     pub(crate) max_image_pixels: u64,
     pub(crate) max_redirects: u32,
     pub(crate) max_attempts: u32,
@@ -82,6 +85,8 @@ impl Settings {
             connect_timeout: Duration::from_millis(crawler.connect_timeout_ms),
             page: limits(crawler.max_page_bytes),
             image: limits(crawler.max_image_bytes),
+            sitemap: limits(config.discovery.max_sitemap_bytes + 1),
+            discovery: config.discovery.clone(),
             max_image_pixels: crawler.max_image_pixels,
             max_redirects: crawler.max_redirects,
             max_attempts: crawler.max_attempts,

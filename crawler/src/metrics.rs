@@ -34,6 +34,11 @@ pub(crate) fn revisited(kind: Kind, urls: u64) {
     counter!("crawler_revisits_total", "kind" => kind.as_str()).increment(urls);
 }
 
+/// Pages that are due since a sitemap tells that they have changed.
+pub(crate) fn renewed(pages: u64) {
+    counter!("crawler_renewed_pages_total").increment(pages);
+}
+
 /// An image whose bytes were new.
 pub(crate) fn stored() {
     counter!("crawler_images_stored_total").increment(1);

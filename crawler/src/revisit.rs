@@ -77,7 +77,7 @@ async fn sweep(frontier: &Frontier, kind: Kind, shutdown: &Shutdown) -> Result<u
 /// bytes are not kept (its row then gives no validators).
 pub(crate) fn conditions(url: &DueUrl) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    if url.kind == Kind::Page && url.content_hash.is_none() {
+    if url.kind != Kind::Image && url.content_hash.is_none() {
         return headers;
     }
     let Validators {

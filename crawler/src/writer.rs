@@ -109,7 +109,7 @@ impl Writer {
             return Ok(Written::Moved(word.await?));
         }
         let lane = match url.kind {
-            Kind::Page => &self.pages,
+            Kind::Page | Kind::Sitemap => &self.pages,
             Kind::Image => &self.images,
         };
         let (reply, written) = oneshot::channel();

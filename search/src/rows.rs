@@ -20,7 +20,7 @@ pub(crate) async fn sightings(
     // The inner query picks before it joins: an image may have 100,000 sightings.
     let rows = sqlx::query(
         "SELECT seen.*, COALESCE(context ->> 'page', pages.url) AS page_url, \
-                pages.title AS page_title, pages.lang AS page_lang, \
+                shown.title AS page_title, shown.lang AS page_lang, \
                 image_urls.url AS image_url, images.rights || seen.told AS rights \
          FROM unnest($1::bytea[]) AS wanted (id) \
          CROSS JOIN LATERAL ( \
@@ -31,6 +31,7 @@ pub(crate) async fn sightings(
              LIMIT $2 \
          ) AS seen \
          JOIN pages USING (page_id) \
+         LEFT JOIN pages AS shown ON shown.url = COALESCE(context ->> 'page', pages.url) \
          JOIN image_urls USING (image_url_id) \
          JOIN images ON images.image_id = seen.image_id \
          ORDER BY seen.image_id, seen.gone_since IS NOT NULL, seen.first_seen, \

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Snapshot, unsigned};
 use crate::error::Error;
-use crate::status::{SeedStatus, UrlCounts};
+use crate::status::{Discovered, SeedStatus, UrlCounts};
 
 /// Counts of a state and a reason, of one seed or (`None`) of all.
 type Counted = (Option<i64>, String, Option<String>, i64);
@@ -12,9 +12,35 @@ type Counted = (Option<i64>, String, Option<String>, i64);
 impl Snapshot {
     pub(crate) async fn pages(&mut self) -> Result<UrlCounts, Error> {
         let counted = self
-            .by_state("SELECT NULL::bigint, state::text, reason, count(*) FROM pages GROUP BY state, reason")
+            .by_state("SELECT NULL::bigint, state::text, reason, count(*) FROM pages WHERE kind <> 'sitemap' GROUP BY state, reason")
             .await?;
         Ok(counted.into_values().next().unwrap_or_default())
+    }
+
+    /// Sitemaps by state, and what sitemaps and feeds name.
+    pub(crate) async fn discovered(&mut self) -> Result<Discovered, Error> {
+        let counted = self
+            .by_state(
+                "SELECT NULL::bigint, state::text, reason, count(*) FROM pages WHERE kind = 'sitemap'
+                 GROUP BY state, reason",
+            )
+            .await?;
+        let (feeds, named, left_out, cut): (i64, i64, i64, i64) = sqlx::query_as(
+            "SELECT count(*) FILTER (WHERE is_feed AND kind <> 'sitemap'), coalesce(sum(named), 0)::bigint,
+                    coalesce(sum(left_out), 0)::bigint,
+                    count(*) FILTER (WHERE state = 'done' AND reason IS NOT NULL)
+             FROM pages WHERE kind = 'sitemap' OR is_feed",
+        )
+        .fetch_one(&mut *self.0)
+        .await
+        .map_err(Error::query("count what sitemaps and feeds name"))?;
+        Ok(Discovered {
+            sitemaps: counted.into_values().next().unwrap_or_default(),
+            feeds: unsigned(feeds),
+            named: unsigned(named),
+            left_out: unsigned(left_out),
+            cut: unsigned(cut),
+        })
     }
 
     pub(crate) async fn image_urls(&mut self) -> Result<UrlCounts, Error> {
@@ -36,7 +62,8 @@ impl Snapshot {
         let mut pages = self
             .by_state(
                 "SELECT seed_id, state::text, reason, count(*)
-                 FROM seed_pages JOIN pages USING (page_id) GROUP BY seed_id, state, reason",
+                 FROM seed_pages JOIN pages USING (page_id) WHERE kind <> 'sitemap'
+                 GROUP BY seed_id, state, reason",
             )
             .await?;
         let mut image_urls = self

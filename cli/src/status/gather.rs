@@ -96,6 +96,7 @@ async fn count(config: &Config, pool: &PgPool, behind: &[String]) -> Result<Stat
     Ok(Status {
         pages: rows.pages().await?,
         image_urls: rows.image_urls().await?,
+        discovered: rows.discovered().await?,
         unparsable_urls: rows.unparsable_urls().await?,
         seeds: rows.seeds().await?,
         images: rows.images(generation_id, config.indexer.keep_gone).await?,

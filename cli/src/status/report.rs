@@ -17,6 +17,8 @@ pub struct Status {
     pub pages: UrlCounts,
     /// Image URLs by state.
     pub image_urls: UrlCounts,
+    /// What sites name by themselves.
+    pub discovered: Discovered,
     /// Addresses on pages that are no URLs.
     pub unparsable_urls: u64,
     /// The seeds, the oldest first.
@@ -62,6 +64,21 @@ pub struct UrlCounts {
     pub failed: BTreeMap<String, u64>,
     /// Not to be fetched.
     pub skipped: BTreeMap<String, u64>,
+}
+
+/// What sites name by sitemaps and feeds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Discovered {
+    /// Sitemaps by state; they are not among the pages.
+    pub sitemaps: UrlCounts,
+    /// Pages that were read as feeds.
+    pub feeds: u64,
+    /// Pages and further sitemaps that all of them name.
+    pub named: u64,
+    /// Pages, pictures and sitemaps that were left out because of a bound.
+    pub left_out: u64,
+    /// Sitemaps and feeds that were not read to their end: broken, or longer than the bound.
+    pub cut: u64,
 }
 
 /// How far one seed is.
@@ -194,6 +211,7 @@ impl Status {
         let queued: u64 = queues.map(|queue| queue.ready + queue.unacknowledged).sum();
         self.done = self.problems.is_empty()
             && self.pages.due == 0
+            && self.discovered.sitemaps.due == 0
             && self.image_urls.due == 0
             && self.outbox == 0
             && self.images.pending == 0
@@ -253,6 +271,7 @@ mod tests {
         assert!(done(|_| ()));
         assert!(done(|status| status.pages.done = 3));
         assert!(!done(|status| status.pages.due = 1));
+        assert!(!done(|status| status.discovered.sitemaps.due = 1));
         assert!(!done(|status| status.image_urls.due = 1));
         assert!(!done(|status| status.outbox = 1));
         assert!(!done(|status| status.images.pending = 1));

@@ -80,20 +80,41 @@ fn found(status: &Status) -> String {
         );
         row
     };
-    table(&[
+    let mut rows = vec![
         header,
         row("pages", &status.pages),
         row("image URLs", &status.image_urls),
-    ])
+    ];
+    let discovered = &status.discovered;
+    if discovered.sitemaps.total() > 0 {
+        rows.push(row("sitemaps", &discovered.sitemaps));
+    }
+    let mut text = table(&rows);
+    if discovered.named > 0 || discovered.feeds > 0 {
+        text.push_str(&format!(
+            "  sitemaps and {} feeds name {} pages and sitemaps\n",
+            number(discovered.feeds),
+            number(discovered.named)
+        ));
+    }
+    text
 }
 
 /// A line for each reason, the most frequent first within what it is about.
 fn reasons(status: &Status) -> String {
     let unparsable = BTreeMap::from([("no URL".to_owned(), status.unparsable_urls)]);
+    let discovered = &status.discovered;
+    let bounds = BTreeMap::from([
+        ("beyond a bound".to_owned(), discovered.left_out),
+        ("not read to the end".to_owned(), discovered.cut),
+    ]);
     let mut rows = Vec::new();
     for (what, reasons) in [
         ("pages failed", &status.pages.failed),
         ("pages skipped", &status.pages.skipped),
+        ("sitemaps failed", &discovered.sitemaps.failed),
+        ("sitemaps skipped", &discovered.sitemaps.skipped),
+        ("of sitemaps and feeds", &bounds),
         ("image URLs failed", &status.image_urls.failed),
         ("image URLs skipped", &status.image_urls.skipped),
         ("addresses on pages", &unparsable),
@@ -203,7 +224,7 @@ fn rates(status: &Status) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::{DeadCount, Filling, ImageCounts, QueueCount, Rates};
+    use super::super::report::{DeadCount, Discovered, Filling, ImageCounts, QueueCount, Rates};
     use super::*;
 
     fn reasons(list: &[(&str, u64)]) -> BTreeMap<String, u64> {
@@ -258,6 +279,18 @@ mod tests {
             pages: pages.clone(),
             image_urls: image_urls.clone(),
             unparsable_urls: 4,
+            discovered: Discovered {
+                sitemaps: UrlCounts {
+                    due: 1,
+                    done: 3,
+                    failed: reasons(&[("http_404", 1)]),
+                    skipped: reasons(&[("no_sitemap", 1)]),
+                },
+                feeds: 2,
+                named: 3_100,
+                left_out: 5,
+                cut: 1,
+            },
             images: ImageCounts {
                 stored: 450,
                 encoded: 400,
@@ -309,6 +342,7 @@ mod tests {
     fn a_crawl_that_is_done_says_so() {
         let mut done = going_on();
         done.pages.due = 0;
+        done.discovered.sitemaps.due = 0;
         done.images.indexed += done.images.pending;
         done.images.pending = 0;
         done.held_up.clear();

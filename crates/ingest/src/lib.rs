@@ -16,12 +16,13 @@ pub use rows::image::{
     FetchedUrl, ImageBatch, ImagesRecorded, PictureWritten, StoredImage, record_images,
 };
 pub use rows::outbox::{Owed, owe};
-pub use rows::page::{PageBatch, PagePicture, PageRecord, PageSummary, record_pages};
+pub use rows::page::{PageBatch, PagePicture, PageRecord, PageSummary, Reading, record_pages};
 pub use rows::pauses;
 pub use rows::reach::{LeftOut, Reached, Seedling, reach_pages, wake_hosts};
 pub use rows::removals;
 pub use rows::seeds::{self, NewSeed, SeedAdded};
 pub use rows::settle::{End, Ended, Terms};
+pub use rows::sitemaps::{NamedSitemaps, SitemapsReached, reach_sitemaps, renew_pages};
 pub use rows::walk::{SeedOf, seeds_of};
 pub use rows::{Validators, is_collision};
 pub use verify::{Reject, VerifiedImage, verify};

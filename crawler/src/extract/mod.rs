@@ -74,6 +74,8 @@ pub struct Extracted {
     /// previous page, and a refresh. Links marked `rel=nofollow` are left out; the page's own
     /// [`Directives::nofollow`] is not applied here.
     pub links: Vec<Address>,
+    /// The feeds that it names (`rel=alternate` with a feed's type), each once.
+    pub feeds: Vec<Address>,
     /// The pictures it shows, in its order, each once, those of its metadata last. The page's own
     /// [`Directives`] are not applied here.
     pub pictures: Vec<Picture>,

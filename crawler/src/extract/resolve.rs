@@ -40,6 +40,11 @@ pub(super) fn resolve(found: Findings, page: &Address, limits: &Limits) -> Extra
         .filter(|address| seen.insert(address.clone()))
         .filter(|address| has_room(address.as_str().len()))
         .collect();
+    let feeds = found.feeds.iter();
+    let feeds = feeds
+        .filter_map(|reference| resolver.address(reference))
+        .filter(|address| seen.insert(address.clone()))
+        .collect();
     let mut pictures = Pictures::default();
     let mut shown: Vec<Option<Shown>> = found.shown.into_iter().map(Some).collect();
     for (reference, place) in in_order(found.pictures) {
@@ -114,6 +119,7 @@ pub(super) fn resolve(found: Findings, page: &Address, limits: &Limits) -> Extra
         title: found.title,
         lang: found.lang,
         links,
+        feeds,
         pictures: list,
         sheets,
         base,

@@ -2,6 +2,7 @@
 
 mod canonical;
 mod image;
+mod named;
 mod page;
 mod request;
 mod sheets;
@@ -97,6 +98,7 @@ impl Fetcher {
     fn limits(&self, kind: Kind) -> &Limits {
         match kind {
             Kind::Page => &self.settings.page,
+            Kind::Sitemap => &self.settings.sitemap,
             Kind::Image => &self.settings.image,
         }
     }
@@ -146,7 +148,7 @@ impl Fetcher {
                 metrics::outcome(url.kind, "put_off");
                 return Ok(HostSays::GoOn);
             }
-            Err(NoAnswer::Failed(failure)) => Outcome::Failed(failure),
+            Err(NoAnswer::Failed(failure)) => Outcome::Failed(named::quiet(rules, url, failure)),
             Ok(answered) => {
                 // Others need not wait for what this body might have been.
                 let kept = mib(answered.answer.body.len() as u64) + beside(url.kind);
@@ -154,6 +156,7 @@ impl Fetcher {
                 drop(room.split(room.num_permits().saturating_sub(kept)));
                 match url.kind {
                     Kind::Page => self.page(lease, rules, url, answered.answer).await?,
+                    Kind::Sitemap => self.sitemap(lease, rules, url, answered).await?,
                     Kind::Image => self.image(lease, rules, url, answered).await?,
                 }
             }
@@ -206,7 +209,7 @@ impl Fetcher {
 fn beside(kind: Kind) -> u32 {
     match kind {
         Kind::Page => mib(sheets::MAX_BYTES),
-        Kind::Image => 0,
+        Kind::Sitemap | Kind::Image => 0,
     }
 }
 

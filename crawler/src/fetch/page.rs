@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 use tusou_contract::SightingContext;
-use tusou_ingest::{Address, PagePicture, PageRecord, Validators, tracking};
+use tusou_ingest::{Address, PagePicture, PageRecord, Reading, Validators, tracking};
 use tusou_platform::door::Answer;
 
 use super::Fetcher;
@@ -19,6 +19,7 @@ use crate::extract::{self, Extracted};
 use crate::failure::Failure;
 use crate::frontier::{DueUrl, HostLease, Outcome};
 use crate::host_files::HostRules;
+use crate::link_header::HeaderLinks;
 use crate::revisit;
 
 impl Fetcher {
@@ -71,10 +72,16 @@ impl Fetcher {
                 Err(failure) => Outcome::Failed(failure),
             });
         }
+        if may_be_file(&answer)
+            && let Some(outcome) = self.file_for_page(lease, rules, url, &answer).await?
+        {
+            return Ok(outcome);
+        }
         if !is_html(&answer) {
             let failure = Failure::not_used("not_html", status);
             return Ok(Outcome::Failed(failure));
         }
+        let beside = HeaderLinks::of(&answer.headers, &url.address);
         let headers = from_headers(&answer.headers, &self.settings.agent);
         let validators = revisit::validators(&answer);
         let answer_hash = revisit::content_hash(&answer);
@@ -84,6 +91,15 @@ impl Fetcher {
                 reason: "parser_failed".to_owned(),
                 status: None,
             }));
+        };
+        if self.settings.discovery.feeds {
+            page.links.append(&mut page.feeds);
+        }
+        page.links.extend(beside.neighbours);
+        page.canonical = match (page.canonical.take(), beside.canonical) {
+            // Two that differ: neither is meant.
+            (Some(own), Some(other)) => (own == other).then_some(own),
+            (own, other) => own.or(other),
         };
         let said = headers.and_nearer(&page.directives);
         let reserved = rules.tdm.reserves(url.address.path_and_query());
@@ -142,6 +158,7 @@ impl Fetcher {
             lang: page.lang,
             validators,
             content_hash,
+            reading: Reading::default(),
         }))
     }
 
@@ -183,38 +200,45 @@ impl Fetcher {
 
     /// Parses on a thread of its own; `None` where the parser panicked.
     async fn parse(&self, page: Address, answer: Answer) -> Option<Extracted> {
+        let settings = Arc::clone(&self.settings);
+        self.on_parser(move || {
+            let (agent, kind) = (&settings.agent, answer.content_type());
+            extract::extract_as(agent, &answer.body, kind, &page, &settings.extract)
+        })
+        .await
+    }
+
+    /// Runs a parser on a thread of its own, one a core; `None` where it panicked.
+    pub(super) async fn on_parser<T: Send + 'static>(
+        &self,
+        parse: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let _turn = self
             .parsers
             .acquire()
             .await
             .expect("the semaphore is never closed");
-        let settings = Arc::clone(&self.settings);
-        spawn_blocking(move || {
-            let (agent, kind) = (&settings.agent, answer.content_type());
-            extract::extract_as(agent, &answer.body, kind, &page, &settings.extract)
-        })
-        .await
-        .ok()
+        spawn_blocking(parse).await.ok()
     }
 }
 
 /// What keeps a page's pictures from being taken.
 #[derive(Debug, Clone, Copy)]
-struct Taken {
-    refusal: Option<&'static str>,
+pub(super) struct Taken {
+    pub(super) refusal: Option<&'static str>,
     /// They are left to the page's canonical address.
-    left: bool,
+    pub(super) left: bool,
 }
 
 impl Taken {
     /// One word; none where they are taken.
-    fn word(self) -> Option<&'static str> {
+    pub(super) fn word(self) -> Option<&'static str> {
         self.refusal.or(self.left.then_some("canonical"))
     }
 
     /// The page's content as it is known by: the same answer is another content once something else
     /// is taken from it, as when the host's tdmrep.json changes or a time has passed.
-    fn hash(self, answer: [u8; 32]) -> [u8; 32] {
+    pub(super) fn hash(self, answer: [u8; 32]) -> [u8; 32] {
         match self.word() {
             None => answer,
             Some(word) => Sha256::new()
@@ -246,18 +270,37 @@ fn page_picture(picture: extract::Picture, tracking: &tracking::Rules) -> PagePi
     }
 }
 
+/// Whether the first element is to tell what an answer is: one of a type that feeds and sitemaps have, or
+/// with a beginning that no page of HTML has.
+fn may_be_file(answer: &Answer) -> bool {
+    let body = answer
+        .body
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(&answer.body);
+    let body = body.trim_ascii_start();
+    let begins = |with: &[u8]| {
+        body.get(..with.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    match media_type(answer).as_deref() {
+        Some("text/html" | "application/xhtml+xml") => [&b"<?xml"[..], b"<rss", b"<feed", b"<rdf"]
+            .into_iter()
+            .any(begins),
+        Some("text/plain") | None => begins(b"<"),
+        Some(kind) => kind.ends_with("/xml") || kind.ends_with("+xml"),
+    }
+}
+
+/// The type that an answer says it has, without its parameters, in lower case.
+fn media_type(answer: &Answer) -> Option<String> {
+    let kind = answer.content_type()?.split(';').next().unwrap_or_default();
+    Some(kind.trim().to_ascii_lowercase())
+}
+
 /// A page says so by its type, or, without one, by its first bytes.
 fn is_html(answer: &Answer) -> bool {
-    match answer.content_type() {
-        Some(kind) => {
-            let kind = kind
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_ascii_lowercase();
-            kind == "text/html" || kind == "application/xhtml+xml"
-        }
+    match media_type(answer) {
+        Some(kind) => kind == "text/html" || kind == "application/xhtml+xml",
         None => {
             let head = &answer.body[..answer.body.len().min(512)];
             let text = String::from_utf8_lossy(head).to_ascii_lowercase();

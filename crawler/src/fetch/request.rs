@@ -58,6 +58,8 @@ pub(super) struct Ask<'a> {
     pub(super) conditions: HeaderMap,
     /// Whether redirects are followed, or are an answer.
     pub(super) follows: bool,
+    /// What becomes of a body beyond the bound.
+    pub(super) longer: Longer,
 }
 
 impl<'a> From<&'a DueUrl> for Ask<'a> {
@@ -67,10 +69,16 @@ impl<'a> From<&'a DueUrl> for Ask<'a> {
             kind: url.kind.as_str(),
             accept: match url.kind {
                 Kind::Page => "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
+                Kind::Sitemap => "application/xml,text/xml,text/plain;q=0.9,*/*;q=0.1",
                 Kind::Image => "image/webp,image/png,image/jpeg,image/gif,image/bmp,*/*;q=0.1",
             },
             conditions: revisit::conditions(url),
-            follows: url.kind == Kind::Image,
+            follows: url.kind != Kind::Page,
+            longer: match url.kind {
+                // What is beyond the bound is left out.
+                Kind::Sitemap => Longer::Cut,
+                Kind::Page | Kind::Image => Longer::Refuse,
+            },
         }
     }
 }
@@ -114,7 +122,7 @@ impl Fetcher {
         loop {
             let started = Instant::now();
             let answer = slot
-                .ask(&self.door, address.url(), headers, limits, Longer::Refuse)
+                .ask(&self.door, address.url(), headers, limits, asked.longer)
                 .await;
             let answer = match answer {
                 Ok(answer) => answer,

@@ -10,7 +10,7 @@ use reqwest::header::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 use tusou_ingest::Address;
-use tusou_platform::door::Limits;
+use tusou_platform::door::{Limits, Longer};
 
 use super::Fetcher;
 use super::request::{Answered, Ask, NoAnswer};
@@ -200,6 +200,7 @@ impl Fetcher {
             accept: "text/css,*/*;q=0.1",
             conditions: HeaderMap::new(),
             follows: true,
+            longer: Longer::Refuse,
         };
         let Answered { answer, address } = match self.answer(lease, rules, ask, &limits).await? {
             Ok(answered) => answered,

@@ -316,7 +316,7 @@ impl Frontier {
     /// attempts.
     pub(crate) async fn put_off(&self, url: &DueUrl, wait: Duration) -> Result<(), CrawlError> {
         let statement = match url.kind {
-            Kind::Page => {
+            Kind::Page | Kind::Sitemap => {
                 "UPDATE pages SET due_at = now() + make_interval(secs => $3)
                  WHERE page_id = $1 AND state = 'due' AND due_at = $2"
             }

@@ -8,6 +8,7 @@ pub(crate) mod originals;
 pub(crate) mod outbox;
 mod outcomes;
 mod revisits;
+mod sitemaps;
 mod urls;
 
 use std::time::Duration;
@@ -57,6 +58,7 @@ pub(crate) struct Frontier {
     max_attempts: u32,
     max_redirects: u32,
     retry_after: Duration,
+    max_sitemaps: u64,
     terms: Terms,
     gate: Gate,
 }
@@ -70,6 +72,7 @@ impl Frontier {
             max_attempts: settings.max_attempts,
             max_redirects: settings.max_redirects,
             retry_after: settings.retry_after,
+            max_sitemaps: settings.discovery.max_sitemaps,
             terms: settings.terms,
             gate,
         }

@@ -60,7 +60,7 @@ impl Frontier {
     /// such a page shows. Rows that others hold are passed over.
     pub(crate) async fn revisit(&self, kind: Kind, limit: u32) -> Result<Revisits, CrawlError> {
         let statement = match kind {
-            Kind::Page => PAGES,
+            Kind::Page | Kind::Sitemap => PAGES,
             Kind::Image => IMAGE_URLS,
         };
         transaction!(self, |tx| {

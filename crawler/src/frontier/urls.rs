@@ -10,6 +10,8 @@ use tusou_ingest::{Address, Validators};
 pub(crate) enum Kind {
     /// A page, to be read for links and pictures.
     Page,
+    /// A sitemap, to be read for pages: a row of the pages' table.
+    Sitemap,
     /// A picture.
     Image,
 }
@@ -18,6 +20,7 @@ impl Kind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Page => "page",
+            Self::Sitemap => "sitemap",
             Self::Image => "image",
         }
     }
@@ -35,7 +38,7 @@ pub(crate) struct DueUrl {
     pub(crate) due_at: Stamp,
     /// What its last answer lets the request say; none where its bytes are wanted whatever it is.
     pub(crate) validators: Validators,
-    /// A page's, as it was last read.
+    /// A page's or sitemap's, as it was last read.
     pub(crate) content_hash: Option<Vec<u8>>,
 }
 
@@ -51,20 +54,20 @@ impl Frontier {
         limit: u32,
         in_flight: &[(Kind, i64)],
     ) -> Result<Vec<DueUrl>, CrawlError> {
-        let busy = |kind| -> Vec<i64> {
+        let busy = |of_images: bool| -> Vec<i64> {
             in_flight
                 .iter()
-                .filter(|(k, _)| *k == kind)
+                .filter(|(kind, _)| (*kind == Kind::Image) == of_images)
                 .map(|(_, id)| *id)
                 .collect()
         };
         let pages: Vec<Row> = sqlx::query_as(
-            "SELECT page_id, url, attempts, due_at, etag, last_modified, content_hash FROM pages
+            "SELECT page_id, url, attempts, due_at, etag, last_modified, content_hash, kind FROM pages
              WHERE host_id = $1 AND state = 'due' AND due_at <= now() AND page_id <> ALL($2)
              ORDER BY depth, page_id LIMIT $3",
         )
         .bind(lease.host_id)
-        .bind(busy(Kind::Page))
+        .bind(busy(false))
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .bounded()
@@ -72,12 +75,12 @@ impl Frontier {
         let images: Vec<Row> = sqlx::query_as(
             "SELECT image_url_id, url, attempts, due_at,
                     CASE WHEN image_id IS NOT NULL THEN etag END,
-                    CASE WHEN image_id IS NOT NULL THEN last_modified END, NULL::bytea
+                    CASE WHEN image_id IS NOT NULL THEN last_modified END, NULL::bytea, 'image'
              FROM image_urls WHERE host_id = $1 AND state = 'due' AND due_at <= now() AND image_url_id <> ALL($2)
              ORDER BY image_url_id LIMIT $3",
         )
         .bind(lease.host_id)
-        .bind(busy(Kind::Image))
+        .bind(busy(true))
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .bounded()
@@ -89,8 +92,8 @@ impl Frontier {
             if pair.0.is_none() && pair.1.is_none() {
                 return Ok(due);
             }
-            due.extend(pair.0.map(|row| due_url(Kind::Page, row)).transpose()?);
-            due.extend(pair.1.map(|row| due_url(Kind::Image, row)).transpose()?);
+            due.extend(pair.0.map(due_url).transpose()?);
+            due.extend(pair.1.map(due_url).transpose()?);
         }
     }
 }
@@ -103,12 +106,17 @@ type Row = (
     Option<String>,
     Option<String>,
     Option<Vec<u8>>,
+    String,
 );
 
 fn due_url(
-    kind: Kind,
-    (id, url, attempts, due_at, etag, last_modified, content_hash): Row,
+    (id, url, attempts, due_at, etag, last_modified, content_hash, kind): Row,
 ) -> Result<DueUrl, CrawlError> {
+    let kind = match kind.as_str() {
+        "image" => Kind::Image,
+        "sitemap" => Kind::Sitemap,
+        _ => Kind::Page,
+    };
     let attempts = u32::try_from(attempts).unwrap_or(0);
     Ok(DueUrl {
         kind,

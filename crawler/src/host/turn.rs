@@ -181,8 +181,12 @@ impl Turn {
         let known = known.chain(self.held.iter().map(|(url, _)| url));
         let known = known.chain(self.admitting.iter().map(|(url, _)| url));
         let busy: Vec<(Kind, i64)> = known.map(|url| (url.kind, url.id)).collect();
-        let (frontier, lease) = (self.fetcher.frontier.clone(), self.host.lease.clone());
-        let filling = async move { frontier.due_urls(&lease, limit, &busy).await };
+        let (fetcher, lease) = (self.fetcher.clone(), self.host.lease.clone());
+        let filling = async move {
+            // Each time: seeds are added while a host is crawled, and no turn may follow this one.
+            fetcher.tell_seeds(&lease).await?;
+            fetcher.frontier.due_urls(&lease, limit, &busy).await
+        };
         self.filling = Some(filling.boxed());
     }
 

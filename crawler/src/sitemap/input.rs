@@ -1,4 +1,4 @@
-//! A sitemap's bytes as UTF-8, decompressed and decoded as they are asked for, and bounded.
+//! A sitemap's or feed's bytes as UTF-8, decompressed and decoded as they are asked for, and bounded.
 
 use std::io::{self, BufRead, Read};
 
@@ -13,7 +13,7 @@ const DECLARATION: usize = 256;
 
 /// The bytes, always good UTF-8: what cannot be decoded becomes U+FFFD. The end of what can be
 /// decompressed, or the limit, is the end.
-pub(super) struct Input<'b> {
+pub(crate) struct Input<'b> {
     source: Source<'b>,
     /// How many more bytes may come from the source.
     left: u64,
@@ -33,7 +33,7 @@ enum Source<'b> {
 }
 
 impl<'b> Input<'b> {
-    pub(super) fn new(body: &'b [u8], max_bytes: u64) -> Self {
+    pub(crate) fn new(body: &'b [u8], max_bytes: u64) -> Self {
         let source = if body.starts_with(&[0x1f, 0x8b]) {
             Source::Gzip(Box::new(MultiGzDecoder::new(body)))
         } else {
@@ -52,7 +52,7 @@ impl<'b> Input<'b> {
     }
 
     /// Whether more was there than was read: beyond the limit, or behind broken compression.
-    pub(super) fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
     }
 

@@ -16,7 +16,10 @@ pub(super) fn read(input: &mut Input<'_>, sitemap: &mut Sitemap, limits: &Limits
             return false;
         };
         if chunk.is_empty() {
-            take(&line, sitemap, limits);
+            // Half of an address would be another.
+            if !input.is_cut() {
+                take(&line, sitemap, limits);
+            }
             return true;
         }
         let end = memchr::memchr2(b'\n', b'\r', chunk);

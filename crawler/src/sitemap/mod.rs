@@ -6,7 +6,7 @@
 //! speak for, and asking for its addresses, is the caller's.
 
 mod date;
-mod input;
+pub(crate) mod input;
 mod lines;
 mod xml;
 

@@ -6,10 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION, RETRY_AFTER,
+};
 use tusou_crawler::directives::from_headers;
 use tusou_crawler::directives::tdm::Reservations;
 use tusou_crawler::extract::{self, extract};
+use tusou_crawler::feed;
+use tusou_crawler::link_header::HeaderLinks;
 use tusou_crawler::robots::{PRODUCT_TOKEN, Robots};
 use tusou_crawler::sitemap::{self, Kind};
 use tusou_ingest::Address;
@@ -192,6 +196,106 @@ fn any_sitemap_is_read() {
 }
 
 #[test]
+fn any_feed_is_read() {
+    let rss = "<?xml version=\"1.0\"?><rss version=\"2.0\" xmlns:media=\"http://search.yahoo.com/mrss/\"><channel>\
+        <title>T &#38; U</title><link>http://site.test/</link><atom:link rel=\"next\" href=\"?p=2\"/>\
+        <image><url>/logo.png</url></image><item><title>I</title><link>http://site.test/a?b&amp;c</link>\
+        <description>&lt;img src=\"/d.png\" alt=\"D\"&gt;</description><content:encoded><![CDATA[<img src=/e.png>]]></content:encoded>\
+        <media:group><media:content url=\"/m.png\" width=\"9\" medium=\"image\"><media:credit>C</media:credit></media:content>\
+        <media:thumbnail url=\"/t.png\"/></media:group><enclosure type=\"image/png\" url=\"/f.png\"/></item></channel></rss>";
+    let atom = "<feed xmlns=\"http://www.w3.org/2005/Atom\" xml:base=\"/b/\" xml:lang=\"de\"><title>A</title>\
+        <entry xml:base=\"c/\"><link href=\"e\"/><author><name>N</name></author><rights>R</rights>\
+        <content type=\"xhtml\"><div><img src=\"x.png\" alt=\"&amp;\"/></div></content></entry></feed>";
+    let rdf = "<rdf:RDF><channel><title>O</title></channel><item><link>/1</link><cc:license rdf:resource=\"/l\"/></item></rdf:RDF>";
+    let fuzz = Fuzz {
+        name: "feed",
+        seeds: seeds(&[
+            rss,
+            atom,
+            rdf,
+            "<!DOCTYPE rss [<!ENTITY a \"b\">]><rss><channel><title>&a;</title>",
+        ]),
+        words: &[
+            b"<item>",
+            b"</item>",
+            b"<entry>",
+            b"</entry>",
+            b"<link>",
+            b"</link>",
+            b"<link rel=\"enclosure\" type=\"image/png\" href=\"/x\"/>",
+            b"<channel>",
+            b"<media:group>",
+            b"</media:group>",
+            b"<media:content url=\"/x.png\">",
+            b"</media:content>",
+            b"<media:thumbnail url=\"/y.png\"/>",
+            b"<description>",
+            b"</description>",
+            b"<content type=\"xhtml\">",
+            b"<image>",
+            b"<img src=/z>",
+            b"&lt;img src=/z&gt;",
+            b" xml:base=\"http://site.test/q/\"",
+            b"<![CDATA[",
+            b"]]>",
+            b"<!--",
+            b"<!DOCTYPE x [",
+            b"&amp;",
+            b"&#0;",
+            b"&x;",
+            b"&",
+            b"http://",
+            b"\0",
+            b"\xff\xfe",
+            b"'",
+            b"\"",
+            b"/>",
+            b"<",
+            b">",
+        ],
+    };
+    let limits = feed::Limits {
+        max_bytes: 1 << 20,
+        max_items: 10,
+        max_pictures: 12,
+        max_text: 50,
+    };
+    fuzz.run(|input| {
+        let found = feed::parse(input, "tusoubot", &page(), &limits);
+        assert_eq!(found, feed::parse(input, "tusoubot", &page(), &limits));
+        assert!(found.is_feed || found.links.is_empty() && found.pictures.is_empty());
+        assert!(found.links.len() <= limits.max_items + 1);
+        assert!(found.pictures.len() <= limits.max_pictures);
+        check_text(found.title.as_ref(), limits.max_text);
+        found
+            .links
+            .iter()
+            .chain(&found.next)
+            .for_each(check_address);
+        for picture in &found.pictures {
+            check_address(&picture.address);
+            picture
+                .page
+                .iter()
+                .chain(&picture.variants)
+                .for_each(check_address);
+            for text in [
+                &picture.alt,
+                &picture.title,
+                &picture.caption,
+                &picture.heading,
+            ] {
+                check_text(text.as_ref(), limits.max_text);
+            }
+        }
+        // A feed is one by its first element.
+        if found.is_feed {
+            assert_eq!(feed::root(input), Some(feed::Root::Feed));
+        }
+    });
+}
+
+#[test]
 fn any_header_is_read() {
     let fuzz = Fuzz {
         name: "headers",
@@ -203,9 +307,14 @@ fn any_header_is_read() {
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "text/html; charset=\"windows-1252\"; x=y",
             "http://[::ffff:127.0.0.1]:80/../%2e%2e/\u{e9}?q#f",
+            "</2>; rel=\"next\"; title=\"a\\\"b\", </c>;rel=canonical",
             "1",
         ]),
         words: &[
+            b"</x>; rel=next",
+            b"rel=",
+            b"<",
+            b">",
             b"noindex",
             b"none",
             b"all",
@@ -244,6 +353,7 @@ fn any_header_is_read() {
             };
             headers.append(robots_tag.clone(), value.clone());
             headers.append(reservation.clone(), value.clone());
+            headers.append(LINK, value.clone());
             headers.insert(RETRY_AFTER, value.clone());
             headers.insert(LOCATION, value.clone());
             headers.insert(CONTENT_TYPE, value);
@@ -252,6 +362,14 @@ fn any_header_is_read() {
         assert_eq!(directives, from_headers(&headers, "tusoubot"));
         // Nothing that follows takes back what was asked.
         assert!(directives.noindex);
+        let beside = HeaderLinks::of(&headers, &page());
+        assert_eq!(beside, HeaderLinks::of(&headers, &page()));
+        beside
+            .neighbours
+            .iter()
+            .chain(&beside.canonical)
+            .for_each(check_address);
+        assert!(beside.neighbours.len() <= 64);
         let answer = Answer {
             status: 302,
             headers,

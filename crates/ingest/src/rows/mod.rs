@@ -18,6 +18,7 @@ pub mod seeds;
 pub(crate) mod settle;
 mod shown;
 mod sightings;
+pub(crate) mod sitemaps;
 pub(crate) mod walk;
 
 /// What an answer lets the next request say, so that nothing is sent again that has not changed.

@@ -62,6 +62,21 @@ pub struct PageRecord {
     pub validators: Validators,
     /// SHA-256 of the body and of the headers that rule it.
     pub content_hash: [u8; 32],
+    /// What came of reading it, where it is a sitemap or a feed.
+    pub reading: Reading,
+}
+
+/// What came of reading a sitemap or a feed, for those who look after the crawl.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Whether it is a feed.
+    pub feed: bool,
+    /// Pages and sitemaps that it names.
+    pub named: u32,
+    /// Pages, pictures and sitemaps that were left out because of a bound.
+    pub left_out: u32,
+    /// Why it was not read to its end, in one word.
+    pub cut: Option<&'static str>,
 }
 
 /// Pages to write together, each at most once.
@@ -220,11 +235,18 @@ async fn write_read(
         return Ok(());
     }
     let (min, max) = terms.revisits();
+    let counts = |count: fn(&PageRecord) -> u32| -> Vec<i32> {
+        let counts = read.iter().map(|page| count(page));
+        counts
+            .map(|count| i32::try_from(count).unwrap_or(i32::MAX))
+            .collect()
+    };
     sqlx::query(concat!(
         "UPDATE pages SET
             state = CASE WHEN pages.due_at = came.due_at THEN 'done' ELSE pages.state END,
-            attempts = pages.attempts + 1, reason = NULL, status = came.status, title = came.title, lang = came.lang,
+            attempts = pages.attempts + 1, reason = came.cut, status = came.status, title = came.title, lang = came.lang,
             unparsable = came.unparsable, moved_to = NULL, fetched_at = now(),
+            is_feed = came.is_feed, named = came.named, left_out = came.left_out,
             etag = CASE WHEN pages.due_at = came.due_at THEN came.etag ELSE pages.etag END,
             last_modified = CASE WHEN pages.due_at = came.due_at THEN came.last_modified ELSE pages.last_modified END,
             content_hash = CASE WHEN pages.due_at = came.due_at THEN came.content_hash ELSE pages.content_hash END,
@@ -234,8 +256,9 @@ async fn write_read(
                               THEN now() + make_interval(secs => ",
                                    next_look!("pages", "pages.content_hash IS DISTINCT FROM came.content_hash"), ") END
          FROM unnest($3::bigint[], $4::timestamptz[], $5::int[], $6::text[], $7::int[], $8::text[],
-                     $9::text[], $10::bytea[], $11::text[])
-              AS came (page_id, due_at, status, title, unparsable, etag, last_modified, content_hash, lang)
+                     $9::text[], $10::bytea[], $11::text[], $12::bool[], $13::int[], $14::int[], $15::text[])
+              AS came (page_id, due_at, status, title, unparsable, etag, last_modified, content_hash, lang,
+                       is_feed, named, left_out, cut)
          WHERE pages.page_id = came.page_id"
     ))
     .bind(min)
@@ -244,11 +267,15 @@ async fn write_read(
     .bind(read.iter().map(|page| page.due_at).collect::<Vec<_>>())
     .bind(read.iter().map(|page| i32::from(page.status)).collect::<Vec<_>>())
     .bind(read.iter().map(|page| page.title.as_deref()).collect::<Vec<_>>())
-    .bind(read.iter().map(|page| i32::try_from(page.unparsable).unwrap_or(i32::MAX)).collect::<Vec<_>>())
+    .bind(counts(|page| page.unparsable))
     .bind(read.iter().map(|page| page.validators.etag.as_deref()).collect::<Vec<_>>())
     .bind(read.iter().map(|page| page.validators.last_modified.as_deref()).collect::<Vec<_>>())
     .bind(read.iter().map(|page| &page.content_hash[..]).collect::<Vec<_>>())
     .bind(read.iter().map(|page| page.lang.as_deref()).collect::<Vec<_>>())
+    .bind(read.iter().map(|page| page.reading.feed).collect::<Vec<_>>())
+    .bind(counts(|page| page.reading.named))
+    .bind(counts(|page| page.reading.left_out))
+    .bind(read.iter().map(|page| page.reading.cut).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! What pages show: the image URLs, and the words beside them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -41,14 +41,21 @@ struct Wanted<'a> {
 
 type Known = HashMap<String, (i64, Option<ImageId>)>;
 
+/// Rows of one statement: an image sitemap shows tens of thousands of pictures.
+const ROWS: usize = 5_000;
+
 pub(super) async fn write(
     tx: &mut PgConnection,
     shown: &Shown<'_>,
 ) -> Result<Written, sqlx::Error> {
+    let kept_out = kept_out(tx, shown.read).await?;
     let mut wanted: BTreeMap<&str, Wanted<'_>> = BTreeMap::new();
     for record in shown.read {
         let seeded = shown.seeded.contains(&record.page_id);
         for picture in &record.pictures {
+            if is_kept_out(picture, &kept_out) {
+                continue;
+            }
             let address = &picture.address;
             wanted
                 .entry(address.as_str())
@@ -59,18 +66,38 @@ pub(super) async fn write(
                 .seeded |= seeded;
         }
     }
-    let urls: Vec<&str> = wanted.keys().copied().collect();
-    for url in kept_out_urls(tx, &urls).await? {
-        wanted.remove(url.as_str());
-    }
     let before = shown_before(tx, shown).await?;
     let (mut known, mut due) = insert_new(tx, &wanted).await?;
     wanted.retain(|url, _| !known.contains_key(*url));
     due.extend(take_up_again(tx, &wanted).await?);
     let urls: Vec<&str> = wanted.keys().copied().collect();
     known.extend(lock(tx, &urls, &before).await?);
-    let (seen, parted) = replace(tx, shown, &known, before).await?;
+    let (seen, parted) = replace(tx, shown, &known, &kept_out, before).await?;
     Ok(Written { due, seen, parted })
+}
+
+/// What a removal keeps out of what the pages show: pictures, and pages that a sitemap or feed names
+/// as those that show them.
+async fn kept_out(
+    tx: &mut PgConnection,
+    read: &[&PageRecord],
+) -> Result<HashSet<String>, sqlx::Error> {
+    let pictures = read.iter().flat_map(|record| &record.pictures);
+    let urls: BTreeSet<&str> = pictures
+        .flat_map(|picture| {
+            [
+                Some(picture.address.as_str()),
+                picture.context.page.as_deref(),
+            ]
+        })
+        .flatten()
+        .collect();
+    kept_out_urls(tx, &urls.into_iter().collect::<Vec<_>>()).await
+}
+
+fn is_kept_out(picture: &PagePicture, kept_out: &HashSet<String>) -> bool {
+    let page = picture.context.page.as_ref();
+    kept_out.contains(picture.address.as_str()) || page.is_some_and(|page| kept_out.contains(page))
 }
 
 /// What the pages showed until now, by page and URL. Whoever writes there locks the page.
@@ -100,11 +127,29 @@ async fn insert_new(
         return Ok((Known::new(), Vec::new()));
     }
     let hosts = host_ids(tx, wanted.values().map(|wanted| wanted.address.origin())).await?;
-    let host_ids: Vec<i64> = wanted
-        .values()
+    let (mut known, mut due) = (Known::new(), Vec::new());
+    let all: Vec<&Wanted<'_>> = wanted.values().collect();
+    // In the order of their URLs, chunk by chunk, as the locks are taken.
+    for chunk in all.chunks(ROWS) {
+        for (url, id, host, is_due) in insert_chunk(tx, chunk, &hosts).await? {
+            due.extend(is_due.then_some(host));
+            known.insert(url, (id, None));
+        }
+    }
+    Ok((known, due))
+}
+
+async fn insert_chunk(
+    tx: &mut PgConnection,
+    chunk: &[&Wanted<'_>],
+    hosts: &HashMap<String, i64>,
+) -> Result<Vec<(String, i64, i64, bool)>, sqlx::Error> {
+    let urls: Vec<&str> = chunk.iter().map(|wanted| wanted.address.as_str()).collect();
+    let host_ids: Vec<i64> = chunk
+        .iter()
         .map(|wanted| hosts[wanted.address.origin()])
         .collect();
-    let rows: Vec<(String, i64, i64, bool)> = sqlx::query_as(
+    sqlx::query_as(
         "INSERT INTO image_urls (url, host_id, state, reason)
          SELECT wanted.url, wanted.host_id,
                 CASE WHEN seeded THEN 'due' ELSE 'skipped' END::url_state,
@@ -114,19 +159,11 @@ async fn insert_new(
          ORDER BY wanted.url ON CONFLICT (url) DO NOTHING
          RETURNING url, image_url_id, host_id, state = 'due'",
     )
-    .bind(wanted.keys().copied().collect::<Vec<_>>())
+    .bind(urls)
     .bind(host_ids)
-    .bind(
-        wanted
-            .values()
-            .map(|wanted| wanted.seeded)
-            .collect::<Vec<_>>(),
-    )
+    .bind(chunk.iter().map(|wanted| wanted.seeded).collect::<Vec<_>>())
     .fetch_all(tx)
-    .await?;
-    let due = rows.iter().filter(|row| row.3).map(|row| row.2).collect();
-    let known = rows.into_iter().map(|(url, id, ..)| (url, (id, None)));
-    Ok((known.collect(), due))
+    .await
 }
 
 /// Due again are image URLs that were let go with their seed, and those that no page showed any more:
@@ -194,13 +231,17 @@ async fn replace(
     tx: &mut PgConnection,
     shown: &Shown<'_>,
     known: &Known,
+    kept_out: &HashSet<String>,
     mut before: HashSet<Place>,
 ) -> Result<(Vec<Sight>, Vec<Place>), sqlx::Error> {
     let mut now: BTreeMap<Place, &PagePicture> = BTreeMap::new();
     let mut seen = Vec::new();
     for record in shown.read {
         for picture in &record.pictures {
-            // One that is kept out, or was removed meanwhile, is not known.
+            if is_kept_out(picture, kept_out) {
+                continue;
+            }
+            // One that was removed meanwhile is not known.
             let Some((id, image)) = known.get(picture.address.as_str()) else {
                 continue;
             };
@@ -265,9 +306,17 @@ async fn write_words(
     statement: &'static str,
     rows: &[(Place, &PagePicture)],
 ) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
+    for rows in rows.chunks(ROWS) {
+        write_chunk(tx, statement, rows).await?;
     }
+    Ok(())
+}
+
+async fn write_chunk(
+    tx: &mut PgConnection,
+    statement: &'static str,
+    rows: &[(Place, &PagePicture)],
+) -> Result<(), sqlx::Error> {
     let texts = |pick: fn(&PagePicture) -> &str| -> Vec<&str> {
         rows.iter().map(|(_, picture)| pick(picture)).collect()
     };

@@ -69,6 +69,8 @@ fn numbers(config: &Config) -> Vec<Fault> {
                 2 * 365 * DAY_MS / 1000
             }
             "crawler.max_host_pages" | "crawler.max_pattern_pages" => 1_000_000_000,
+            // Several are held in memory at once.
+            "discovery.max_sitemap_bytes" => 128 << 20,
             key if key.ends_with("_ms") => DAY_MS,
             key if key.ends_with("_seconds") => DAY_MS / 1000,
             key if key.ends_with("_bytes") => 1 << 30,

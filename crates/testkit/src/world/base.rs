@@ -61,6 +61,8 @@ pub(super) fn for_world(base: &Config, name: &str, folder: &Path) -> anyhow::Res
     config.crawler.host_attempts = config.crawler.max_attempts;
     config.crawler.max_host_delay_ms = 1_000;
     config.crawler.coalesce_ms = 100;
+    // Tests count requests: those of discovery turn this on.
+    config.discovery.sitemaps = false;
     config.encoder.batch_wait_ms = 20;
     config.encoder.sessions = 1;
     config.encoder.decode_threads = 2;

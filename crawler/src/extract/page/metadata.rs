@@ -1,6 +1,6 @@
 //! What a page's `meta` and `link` elements say.
 
-use super::{Announced, MAX_ANNOUNCED, Page};
+use super::{Announced, MAX_ANNOUNCED, MAX_FEEDS, Page};
 use crate::extract::FoundBy;
 use crate::extract::scan::{Attribute, StartTag};
 use crate::extract::value::{Reference, can_decode, has_word, refresh, suits};
@@ -16,6 +16,9 @@ impl Page<'_> {
             && let Reference::Kept(href) = Reference::of(href)
         {
             self.found.canonical.add(href);
+        }
+        if has_word(rel, &["alternate"]) {
+            self.feed(tag);
         }
         if has_word(rel, &["image_src"]) {
             let reference = tag.get(Attribute::Href).unwrap_or_default();
@@ -35,6 +38,30 @@ impl Page<'_> {
             && suits(tag.get(Attribute::Media))
         {
             self.preload(tag);
+        }
+    }
+
+    /// A link to a feed, which says so by its type.
+    fn feed(&mut self, tag: &StartTag<'_>) {
+        let kind = tag.get(Attribute::Type).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        let is_feed = [
+            "application/rss+xml",
+            "application/atom+xml",
+            "application/rdf+xml",
+        ]
+        .into_iter()
+        .any(|feed| kind.eq_ignore_ascii_case(feed));
+        let Some(href) = tag.get(Attribute::Href).filter(|_| is_feed) else {
+            return;
+        };
+        let Some(href) = self.found.judge(href).map(str::to_owned) else {
+            return;
+        };
+        if self.found.feeds.len() < MAX_FEEDS {
+            self.found.feeds.push(href);
+        } else {
+            self.found.left_out += 1;
         }
     }
 

@@ -21,6 +21,8 @@ use crate::directives::Directives;
 
 /// Figures nested deeper are not told apart.
 const MAX_FIGURES: usize = 32;
+/// A page names few feeds.
+const MAX_FEEDS: usize = 16;
 /// A page announces few `og:image`s.
 const MAX_ANNOUNCED: usize = 64;
 
@@ -41,6 +43,7 @@ pub(super) struct Findings {
     pub(super) headings: Vec<String>,
     /// Style sheets, each once.
     pub(super) sheets: Vec<String>,
+    pub(super) feeds: Vec<String>,
     pub(super) directives: Directives,
     pub(super) canonical: Canonical,
     pub(super) claims: Claims,

@@ -107,7 +107,7 @@ impl Frontier {
         blobs: &BlobStore,
     ) -> Result<Vec<Option<Written>>, CrawlError> {
         match kind {
-            Kind::Page => self.write_pages(jobs).await,
+            Kind::Page | Kind::Sitemap => self.write_pages(jobs).await,
             Kind::Image => self.write_images(jobs, blobs).await,
         }
     }
@@ -164,7 +164,7 @@ fn of_held<'j>(jobs: &'j [&'j Job], held: &'j [bool]) -> impl Iterator<Item = &'
 }
 
 /// Says which links were not followed, and once of every budget that is spent.
-fn tell_left_out(left_out: &LeftOut) {
+pub(super) fn tell_left_out(left_out: &LeftOut) {
     for (reason, links) in [
         ("trap", left_out.traps),
         ("removed", left_out.removed),

@@ -42,11 +42,13 @@ impl Frontier {
                 let within = seed.scope.contains(&seed.scope_url, target);
                 let own = seed.depth == 0 && Scope::Domain.contains(&url.address, target);
                 if own && !within {
-                    sqlx::query("UPDATE seeds SET scope_url = $2 WHERE seed_id = $1")
-                        .bind(seed.seed_id)
-                        .bind(target.as_str())
-                        .execute(&mut *tx)
-                        .await?;
+                    sqlx::query(
+                        "UPDATE seeds SET scope_url = $2, sitemaps_at = NULL WHERE seed_id = $1",
+                    )
+                    .bind(seed.seed_id)
+                    .bind(target.as_str())
+                    .execute(&mut *tx)
+                    .await?;
                 }
                 if own || within {
                     let address = target.clone();

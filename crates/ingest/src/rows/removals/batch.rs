@@ -7,9 +7,11 @@ use time::Duration;
 use tusou_contract::{ImageId, Queue};
 
 use super::keep_out::KEEP_OUT_LOCK;
-use super::{Removed, Subject, record};
+use super::locks::{lock_images, lock_pages};
+use super::{Removed, Subject, named, record};
 use crate::rows::outbox::{Owed, owe};
 use crate::rows::page::bump;
+use crate::rows::sightings::Place;
 use crate::rows::{again_where_it_met, image_ids};
 
 /// Pages or image URLs of one transaction.
@@ -37,6 +39,8 @@ enum Work {
         pages: Rows,
         image_urls: Rows,
         hosts: Vec<i64>,
+        /// What other files say that pages show which go.
+        places: Vec<Place>,
     },
     Done,
 }
@@ -55,6 +59,7 @@ struct Rows {
 struct Batch {
     pages: Vec<i64>,
     image_urls: Vec<i64>,
+    places: Vec<Place>,
 }
 
 impl Removing {
@@ -103,15 +108,17 @@ impl Removing {
                 pages,
                 image_urls,
                 hosts,
+                places,
             } => {
                 let mut batch = Batch {
                     pages: next_pages(pool, pages, hosts).await?,
                     image_urls: Vec::new(),
+                    places: places.split_off(places.len().saturating_sub(BATCH)),
                 };
                 if batch.pages.len() < BATCH {
                     batch.image_urls = next_image_urls(pool, image_urls, hosts).await?;
                 }
-                if batch.pages.is_empty() && batch.image_urls.is_empty() {
+                if batch.is_empty() {
                     let hosts = std::mem::take(hosts);
                     self.work = Work::Done;
                     forget_patterns(pool, &hosts).await?;
@@ -121,6 +128,12 @@ impl Removing {
             }
         };
         Ok(Some(removed))
+    }
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.pages.is_empty() && self.image_urls.is_empty() && self.places.is_empty()
     }
 }
 
@@ -142,6 +155,7 @@ async fn of_url(pool: &PgPool, url: &str) -> Result<Work, sqlx::Error> {
         pages: rows(pages),
         image_urls: rows(image_urls),
         hosts: Vec::new(),
+        places: named::at_page(pool, url).await?,
     })
 }
 
@@ -168,6 +182,7 @@ async fn of_host(pool: &PgPool, name: &str) -> Result<Work, sqlx::Error> {
         pages: rows(pages),
         image_urls: rows(image_urls),
         hosts,
+        places: named::at_host(pool, name).await?,
     })
 }
 
@@ -234,33 +249,53 @@ async fn one_at_a_time(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
 async fn take(pool: &PgPool, removal_id: i64, batch: &Batch) -> Result<Removed, sqlx::Error> {
     let mut tx = pool.begin().await?;
     one_at_a_time(&mut tx).await?;
-    lock_pages(&mut tx, &batch.pages).await?;
+    let (naming, named): (Vec<i64>, Vec<i64>) = batch.places.iter().copied().unzip();
+    lock_pages(&mut tx, &batch.pages, &naming).await?;
     let touched: Vec<Vec<u8>> = sqlx::query_scalar(
         "SELECT image_id FROM sightings WHERE page_id = ANY($1) OR image_url_id = ANY($2)
+         UNION SELECT image_id FROM sightings
+               JOIN unnest($3::bigint[], $4::bigint[]) AS place (page_id, image_url_id) USING (page_id, image_url_id)
          UNION SELECT image_id FROM image_urls WHERE image_url_id = ANY($2) AND image_id IS NOT NULL",
     )
     .bind(&batch.pages)
     .bind(&batch.image_urls)
+    .bind(&naming)
+    .bind(&named)
     .fetch_all(&mut *tx)
     .await?;
     let may_go: Vec<Vec<u8>> = sqlx::query_scalar(
         "SELECT image_id FROM images WHERE image_id = ANY($3) AND relative_path IS NULL
          AND NOT EXISTS (
              SELECT FROM sightings WHERE sightings.image_id = images.image_id
-              AND page_id <> ALL($1) AND image_url_id <> ALL($2))",
+              AND page_id <> ALL($1) AND image_url_id <> ALL($2)
+              AND (page_id, image_url_id) NOT IN (SELECT * FROM unnest($4::bigint[], $5::bigint[])))",
     )
     .bind(&batch.pages)
     .bind(&batch.image_urls)
     .bind(&touched)
+    .bind(&naming)
+    .bind(&named)
     .fetch_all(&mut *tx)
     .await?;
     lock_images(&mut tx, &batch.image_urls, &may_go).await?;
-    let sightings =
-        sqlx::query("DELETE FROM sightings WHERE page_id = ANY($1) OR image_url_id = ANY($2)")
-            .bind(&batch.pages)
-            .bind(&batch.image_urls)
-            .execute(&mut *tx)
-            .await?;
+    let sightings = sqlx::query(
+        "DELETE FROM sightings WHERE page_id = ANY($1) OR image_url_id = ANY($2)
+            OR (page_id, image_url_id) IN (SELECT * FROM unnest($3::bigint[], $4::bigint[]))",
+    )
+    .bind(&batch.pages)
+    .bind(&batch.image_urls)
+    .bind(&naming)
+    .bind(&named)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query(
+        "DELETE FROM page_images USING unnest($1::bigint[], $2::bigint[]) AS place (page_id, image_url_id)
+         WHERE page_images.page_id = place.page_id AND page_images.image_url_id = place.image_url_id",
+    )
+    .bind(&naming)
+    .bind(&named)
+    .execute(&mut *tx)
+    .await?;
     // Asked again under the locks: another page may show it since.
     let go: Vec<Vec<u8>> = sqlx::query_scalar(
         "SELECT image_id FROM images WHERE image_id = ANY($1)
@@ -270,7 +305,7 @@ async fn take(pool: &PgPool, removal_id: i64, batch: &Batch) -> Result<Removed, 
     .fetch_all(&mut *tx)
     .await?;
     let go: BTreeSet<ImageId> = image_ids(&go);
-    let hosts = delete_pages(&mut tx, &batch.pages).await?;
+    let gone = delete_pages(&mut tx, &batch.pages).await?;
     let image_urls = sqlx::query("DELETE FROM image_urls WHERE image_url_id = ANY($1)")
         .bind(&batch.image_urls)
         .execute(&mut *tx)
@@ -288,14 +323,14 @@ async fn take(pool: &PgPool, removal_id: i64, batch: &Batch) -> Result<Removed, 
     stay.retain(|id| !go.contains(id));
     bump(&mut tx, stay, COALESCE).await?;
     let removed = Removed {
-        pages: hosts.len() as u64,
+        pages: gone.len() as u64,
         image_urls: image_urls.rows_affected(),
         sightings: sightings.rows_affected(),
         images: go.len() as u64,
         bytes,
     };
     record::add(&mut tx, removal_id, removed).await?;
-    count_out(&mut tx, &hosts).await?;
+    count_out(&mut tx, &gone).await?;
     tx.commit().await?;
     Ok(removed)
 }
@@ -341,62 +376,37 @@ async fn take_image(
     Ok(removed)
 }
 
-async fn lock_pages(tx: &mut PgConnection, pages: &[i64]) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "SELECT FROM seeds WHERE seed_id IN (SELECT seed_id FROM seed_pages WHERE page_id = ANY($1))
-         ORDER BY seed_id FOR NO KEY UPDATE",
-    )
-    .bind(pages)
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query("SELECT FROM pages WHERE page_id = ANY($1) ORDER BY url FOR UPDATE")
-        .bind(pages)
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-/// Locks image URLs that go and those of images that may go, so that no page sees one of these
-/// meanwhile, then the images.
-async fn lock_images(
+/// Deletes pages and what hangs on them, and counts them out of their seeds; the host of each, and
+/// whether it was a sitemap.
+async fn delete_pages(
     tx: &mut PgConnection,
-    image_urls: &[i64],
-    images: &[Vec<u8>],
-) -> Result<(), sqlx::Error> {
+    pages: &[i64],
+) -> Result<Vec<(i64, bool)>, sqlx::Error> {
     sqlx::query(
-        "SELECT FROM image_urls WHERE image_url_id = ANY($1) OR image_id = ANY($2)
-         ORDER BY url FOR UPDATE",
-    )
-    .bind(image_urls)
-    .bind(images)
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query("SELECT FROM images WHERE image_id = ANY($1) ORDER BY image_id FOR UPDATE")
-        .bind(images)
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-/// Deletes pages and what hangs on them, and counts them out of their seeds; the host of each.
-async fn delete_pages(tx: &mut PgConnection, pages: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query(
-        "WITH gone AS (DELETE FROM seed_pages WHERE page_id = ANY($1) RETURNING seed_id)
-         UPDATE seeds SET pages = greatest(seeds.pages - counted.pages, 0)
-         FROM (SELECT seed_id, count(*) AS pages FROM gone GROUP BY seed_id) AS counted
+        "WITH gone AS (
+             DELETE FROM seed_pages USING pages
+             WHERE seed_pages.page_id = ANY($1) AND pages.page_id = seed_pages.page_id
+             RETURNING seed_id, kind = 'sitemap' AS is_sitemap)
+         UPDATE seeds SET pages = greatest(seeds.pages - counted.pages, 0),
+                sitemaps = greatest(seeds.sitemaps - counted.sitemaps, 0)
+         FROM (SELECT seed_id, count(*) FILTER (WHERE NOT is_sitemap) AS pages,
+                      count(*) FILTER (WHERE is_sitemap) AS sitemaps
+               FROM gone GROUP BY seed_id) AS counted
          WHERE seeds.seed_id = counted.seed_id",
     )
     .bind(pages)
     .execute(&mut *tx)
     .await?;
-    sqlx::query_scalar("DELETE FROM pages WHERE page_id = ANY($1) RETURNING host_id")
+    sqlx::query_as("DELETE FROM pages WHERE page_id = ANY($1) RETURNING host_id, kind = 'sitemap'")
         .bind(pages)
         .fetch_all(tx)
         .await
 }
 
-/// Counts pages out of their hosts.
-async fn count_out(tx: &mut PgConnection, hosts: &[i64]) -> Result<(), sqlx::Error> {
+/// Counts pages out of their hosts, where sitemaps are not counted.
+async fn count_out(tx: &mut PgConnection, gone: &[(i64, bool)]) -> Result<(), sqlx::Error> {
+    let hosts = gone.iter().filter(|(_, is_sitemap)| !is_sitemap);
+    let hosts: Vec<i64> = hosts.map(|(host, _)| *host).collect();
     sqlx::query(
         "UPDATE url_patterns SET pages = greatest(url_patterns.pages - counted.pages, 0)
          FROM (SELECT host_id, count(*) AS pages FROM unnest($1::bigint[]) AS gone (host_id)

@@ -11,6 +11,8 @@
 mod batch;
 mod blobs;
 mod keep_out;
+mod locks;
+mod named;
 mod preview;
 mod record;
 mod subject;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sqlx::PgPool;
 
+use super::named::named_host;
 use super::record::{self, KeptOut};
 use super::{Removed, Subject};
 
@@ -35,9 +36,10 @@ impl Preview {
     }
 }
 
-/// The counts of pages `p` and image URLs `u`, which are columns of ids.
+/// The counts of pages `p` and image URLs `u`, which are columns of ids, and of what other files say that
+/// pages show, which is told by an expression over a sighting.
 macro_rules! counts {
-    ($pages:literal, $urls:literal) => {
+    ($pages:literal, $urls:literal, $named:expr) => {
         concat!(
             "WITH p AS MATERIALIZED (",
             $pages,
@@ -45,7 +47,11 @@ macro_rules! counts {
             $urls,
             "), s AS MATERIALIZED (
                  SELECT image_id, page_id, image_url_id FROM sightings JOIN p USING (page_id)
-                 UNION SELECT image_id, page_id, image_url_id FROM sightings JOIN u USING (image_url_id)),
+                 UNION SELECT image_id, page_id, image_url_id FROM sightings JOIN u USING (image_url_id)
+                 UNION SELECT image_id, page_id, image_url_id FROM sightings
+                       WHERE context ->> 'page' IS NOT NULL AND ",
+            $named,
+            " = $1),
              touched AS (
                  SELECT image_id FROM s
                  UNION SELECT image_id FROM image_urls JOIN u USING (image_url_id) WHERE image_id IS NOT NULL),
@@ -64,7 +70,8 @@ macro_rules! counts {
 
 const OF_URL: &str = counts!(
     "SELECT page_id FROM pages WHERE url = $1",
-    "SELECT image_url_id FROM image_urls WHERE url = $1"
+    "SELECT image_url_id FROM image_urls WHERE url = $1",
+    "context ->> 'page'"
 );
 
 const OF_HOST: &str = counts!(
@@ -73,7 +80,8 @@ const OF_HOST: &str = counts!(
          WHERE regexp_replace(origin, '^https?://|:[0-9]+$', '', 'g') = $1)",
     "SELECT image_url_id FROM image_urls WHERE host_id IN (
          SELECT host_id FROM hosts
-         WHERE regexp_replace(origin, '^https?://|:[0-9]+$', '', 'g') = $1)"
+         WHERE regexp_replace(origin, '^https?://|:[0-9]+$', '', 'g') = $1)",
+    named_host!()
 );
 
 /// The image itself goes, with every sighting; its URLs stay, for they may show another one.

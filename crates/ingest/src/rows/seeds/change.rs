@@ -197,8 +197,8 @@ async fn beyond(
 ) -> Result<Vec<i64>, sqlx::Error> {
     let (mut beyond, mut last) = (Vec::new(), 0);
     loop {
-        let rows: Vec<(i64, String, i32)> = sqlx::query_as(
-            "SELECT page_id, url, seed_pages.depth FROM seed_pages JOIN pages USING (page_id)
+        let rows: Vec<(i64, String, i32, bool)> = sqlx::query_as(
+            "SELECT page_id, url, seed_pages.depth, kind = 'sitemap' FROM seed_pages JOIN pages USING (page_id)
              WHERE seed_id = $1 AND page_id > $2 ORDER BY page_id LIMIT $3",
         )
         .bind(seed_id)
@@ -210,7 +210,11 @@ async fn beyond(
             return Ok(beyond);
         };
         last = *end;
-        let outside = |(_, url, depth): &(i64, String, i32)| {
+        let outside = |(_, url, depth, is_sitemap): &(i64, String, i32, bool)| {
+            // In no scope, and of use only where links are followed.
+            if *is_sitemap {
+                return *depth >= max_depth;
+            }
             let within = Address::parse(url).is_ok_and(|url| scope.contains(scope_url, &url));
             *depth > 0 && (*depth > max_depth || !within)
         };
@@ -225,7 +229,7 @@ async fn surplus(
     max_pages: i64,
 ) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar(
-        "SELECT page_id FROM seed_pages JOIN pages USING (page_id) WHERE seed_id = $1
+        "SELECT page_id FROM seed_pages JOIN pages USING (page_id) WHERE seed_id = $1 AND kind <> 'sitemap'
          ORDER BY seed_pages.depth > 0, fetched_at IS NULL, seed_pages.depth, page_id OFFSET $2",
     )
     .bind(seed_id)
@@ -250,26 +254,39 @@ async fn leave(
         .bind(pages)
         .execute(&mut *tx)
         .await?;
-    let left = sqlx::query("DELETE FROM seed_pages WHERE seed_id = $1 AND page_id = ANY($2)")
-        .bind(seed_id)
-        .bind(pages)
-        .execute(&mut *tx)
-        .await?;
-    let left = left.rows_affected();
-    let skipped = sqlx::query(
+    let left: Vec<bool> = sqlx::query_scalar(
+        "DELETE FROM seed_pages USING pages
+         WHERE seed_id = $1 AND seed_pages.page_id = ANY($2) AND pages.page_id = seed_pages.page_id
+         RETURNING kind = 'sitemap'",
+    )
+    .bind(seed_id)
+    .bind(pages)
+    .fetch_all(&mut *tx)
+    .await?;
+    let sitemaps = left.iter().filter(|is_sitemap| **is_sitemap).count();
+    let left = left.len() - sitemaps;
+    let skipped: Vec<bool> = sqlx::query_scalar(
         "UPDATE pages SET state = 'skipped', reason = 'out_of_scope'
          WHERE page_id = ANY($1) AND state = 'due'
-           AND NOT EXISTS (SELECT FROM seed_pages WHERE seed_pages.page_id = pages.page_id)",
+           AND NOT EXISTS (SELECT FROM seed_pages WHERE seed_pages.page_id = pages.page_id)
+         RETURNING kind = 'sitemap'",
     )
     .bind(pages)
-    .execute(&mut *tx)
+    .fetch_all(&mut *tx)
     .await?;
-    sqlx::query("UPDATE seeds SET pages = greatest(pages - $2, 0) WHERE seed_id = $1")
-        .bind(seed_id)
-        .bind(i64::try_from(left).unwrap_or(i64::MAX))
-        .execute(tx)
-        .await?;
-    Ok((left, skipped.rows_affected()))
+    let skipped = skipped.iter().filter(|is_sitemap| !**is_sitemap).count();
+    // A seed that let its sitemaps go is given them again once it follows links.
+    sqlx::query(
+        "UPDATE seeds SET pages = greatest(pages - $2, 0), sitemaps = greatest(sitemaps - $3, 0),
+                sitemaps_at = CASE WHEN $3 > 0 THEN NULL ELSE sitemaps_at END
+         WHERE seed_id = $1",
+    )
+    .bind(seed_id)
+    .bind(i64::try_from(left).unwrap_or(i64::MAX))
+    .bind(i64::try_from(sitemaps).unwrap_or(i64::MAX))
+    .execute(tx)
+    .await?;
+    Ok((left as u64, skipped as u64))
 }
 
 /// Removes a seed, in one transaction. What was found by it stays; due pages and due image URLs

@@ -62,7 +62,7 @@ pub async fn list(pool: &PgPool) -> Result<Vec<SeedRow>, sqlx::Error> {
     sqlx::query_as(
         "SELECT seed_id, url, scope, max_depth, max_pages, seeds.pages, created_at,
                 (SELECT count(*) FROM seed_pages JOIN pages USING (page_id)
-                 WHERE seed_pages.seed_id = seeds.seed_id AND state = 'due') AS due
+                 WHERE seed_pages.seed_id = seeds.seed_id AND state = 'due' AND kind <> 'sitemap') AS due
          FROM seeds ORDER BY seed_id",
     )
     .fetch_all(pool)

@@ -1,6 +1,7 @@
 //! Every section and key, with its default. A key that is not here is an error that names it.
 
 mod crawler;
+mod discovery;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::keep::KeepOriginals;
 
 pub use crawler::Crawler;
+pub use discovery::Discovery;
 
 /// The whole configuration, of all services: one file serves them all.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -34,6 +36,8 @@ pub struct Config {
     pub log: Log,
     /// The crawler.
     pub crawler: Crawler,
+    /// Ways into a site beside its links.
+    pub discovery: Discovery,
     /// The encoder.
     pub encoder: Encoder,
     /// The indexer.

@@ -6,7 +6,7 @@ use tusou_contract::{ImageId, Rights, SightingContext, SightingRights};
 use tusou_ingest::seeds::{self, NewSeed};
 use tusou_ingest::{
     Address, Budgets, End, Ended, FetchedUrl, ImageBatch, PageBatch, PagePicture, PageRecord,
-    PageSummary, PictureWritten, Scope, Terms, Validators, VerifiedImage, record_images,
+    PageSummary, PictureWritten, Reading, Scope, Terms, Validators, VerifiedImage, record_images,
     record_pages, verify,
 };
 use tusou_testkit::{World, pictures};
@@ -101,6 +101,7 @@ impl Desk {
             },
             canonical: None,
             content_hash: *ImageId::of(format!("{path} {shown:?}").as_bytes()).as_bytes(),
+            reading: Reading::default(),
         }
     }
 
