@@ -1,8 +1,10 @@
 //! The crawler's settings, as types.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tusou_ingest::{Budgets, Terms, tracking};
+use tusou_ingest::wanted::Patterns;
+use tusou_ingest::{Budgets, PictureLimits, Terms, Wanted, tracking};
 use tusou_platform::config::{Config, Network};
 use tusou_platform::door::{Limits, Reach};
 
@@ -31,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) page: Limits,
     pub(crate) image: Limits,
     pub(crate) max_image_pixels: u64,
+    /// Which pictures are taken, by what they are.
+    pub(crate) wanted: Wanted,
     pub(crate) max_redirects: u32,
     pub(crate) max_attempts: u32,
     pub(crate) retry_after: Duration,
@@ -80,6 +84,7 @@ impl Settings {
             page: limits(crawler.max_page_bytes),
             image: limits(crawler.max_image_bytes),
             max_image_pixels: crawler.max_image_pixels,
+            wanted: wanted(config),
             max_redirects: crawler.max_redirects,
             max_attempts: crawler.max_attempts,
             retry_after: Duration::from_millis(crawler.retry_after_ms),
@@ -99,7 +104,26 @@ impl Settings {
                     host_pages: crawler.max_host_pages,
                     pattern_pages: crawler.max_pattern_pages,
                 },
+                pictures: PictureLimits {
+                    patterns: Patterns::new(&config.pictures.include, &config.pictures.exclude)
+                        .map(Arc::new),
+                    per_page: config.pictures.max_per_page,
+                    per_host: config.pictures.max_per_host,
+                },
             },
         })
+    }
+}
+
+fn wanted(config: &Config) -> Wanted {
+    let pictures = &config.pictures;
+    Wanted {
+        types: pictures.types.clone(),
+        min_bytes: pictures.min_bytes,
+        max_bytes: pictures.max_bytes,
+        min_width: pictures.min_width,
+        min_height: pictures.min_height,
+        max_aspect: pictures.max_aspect,
+        max_pixels: config.crawler.max_image_pixels,
     }
 }

@@ -96,6 +96,7 @@ fn reasons(status: &Status) -> String {
         ("pages skipped", &status.pages.skipped),
         ("image URLs failed", &status.image_urls.failed),
         ("image URLs skipped", &status.image_urls.skipped),
+        ("pictures on pages", &status.pictures_left),
         ("addresses on pages", &unparsable),
         ("pictures not encoded", &status.images.failed),
         ("pictures not indexed", &status.images.refused),
@@ -258,6 +259,7 @@ mod tests {
             pages: pages.clone(),
             image_urls: image_urls.clone(),
             unparsable_urls: 4,
+            pictures_left: reasons(&[("page_limit", 12), ("pattern", 30)]),
             images: ImageCounts {
                 stored: 450,
                 encoded: 400,

@@ -4,6 +4,7 @@ mod canonical;
 mod image;
 mod page;
 mod request;
+mod sieve;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use tusou_ingest::Address;
-use tusou_platform::door::{Answer, FetchError, Limits, Longer};
+use tusou_platform::door::{Answer, FetchError, Judge, Limits, Longer, TakeAll};
 
 use super::Fetcher;
+use super::sieve::Sieve;
 use crate::error::CrawlError;
 use crate::failure::Failure;
 use crate::frontier::{DueUrl, HostLease, Kind};
@@ -85,13 +86,28 @@ impl Fetcher {
         let mut passed = Vec::new();
         loop {
             let started = Instant::now();
+            let mut sieve = Sieve::new(&self.settings.wanted);
+            let judge: &mut dyn Judge = match url.kind {
+                Kind::Page => &mut TakeAll,
+                Kind::Image => &mut sieve,
+            };
+            let (at, longer) = (address.url(), Longer::Refuse);
             let asked = slot
-                .ask(&self.door, address.url(), headers, limits, Longer::Refuse)
+                .ask_judged(&self.door, at, headers, limits, longer, judge)
                 .await;
             let answer = match asked {
                 Ok(answer) => answer,
                 Err(FetchError::ContactUnset(_)) => return Ok(Err(NoAnswer::NoContact)),
                 Err(cause) => {
+                    if let FetchError::Stopped {
+                        reason,
+                        came,
+                        saved,
+                        ..
+                    } = &cause
+                    {
+                        metrics::stopped(url.kind, started.elapsed(), *came, reason, *saved);
+                    }
                     let failure = Failure::from(&cause);
                     let own = address.origin() == lease.origin;
                     return Ok(Err(if own && cause.is_unreached() {
@@ -176,7 +192,7 @@ impl Fetcher {
 fn headers(kind: Kind) -> HeaderMap {
     let accept = match kind {
         Kind::Page => "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
-        Kind::Image => "image/webp,image/png,image/jpeg,image/gif,image/bmp,*/*;q=0.1",
+        Kind::Image => "image/avif,image/webp,image/png,image/jpeg,image/gif,image/bmp,*/*;q=0.1",
     };
     HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))])
 }

@@ -1,6 +1,7 @@
 //! Every section and key, with its default. A key that is not here is an error that names it.
 
 mod crawler;
+mod pictures;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::keep::KeepOriginals;
 
 pub use crawler::Crawler;
+pub use pictures::Pictures;
 
 /// The whole configuration, of all services: one file serves them all.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -34,6 +36,8 @@ pub struct Config {
     pub log: Log,
     /// The crawler.
     pub crawler: Crawler,
+    /// Which pictures it takes.
+    pub pictures: Pictures,
     /// The encoder.
     pub encoder: Encoder,
     /// The indexer.
