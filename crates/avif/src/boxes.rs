@@ -69,22 +69,30 @@ impl<'a> Reader<'a> {
         if self.is_empty() {
             return Ok(None);
         }
-        let (kind, head, size) = head(self.0)?.ok_or(TOO_SHORT)?;
-        let size = size.map_or(self.0.len() as u64, |size| size);
+        let Head { kind, length, size } = head(self.0)?.ok_or(TOO_SHORT)?;
+        let size = size.unwrap_or(self.0.len() as u64);
         let size = usize::try_from(size).map_err(|_| TOO_SHORT)?;
-        let body = Reader(&self.take(size)?[head..]);
+        let body = Reader(&self.take(size)?[length..]);
         Ok(Some(Inner { kind, body }))
     }
 }
 
-/// A box's kind, the length of its head, and its whole length, which is `None` where it goes on to the
-/// end; `None` where the head itself is cut.
-pub(crate) fn head(bytes: &[u8]) -> Result<Option<([u8; 4], usize, Option<u64>)>, Fault> {
+/// What a box begins with.
+pub(crate) struct Head {
+    pub(crate) kind: [u8; 4],
+    /// Its own length.
+    pub(crate) length: usize,
+    /// The whole box's length; `None` where that goes on to the end.
+    pub(crate) size: Option<u64>,
+}
+
+/// A box's head; `None` where it is cut.
+pub(crate) fn head(bytes: &[u8]) -> Result<Option<Head>, Fault> {
     let Some([a, b, c, d, kind @ ..]) = bytes.first_chunk::<8>() else {
         return Ok(None);
     };
     let size = u32::from_be_bytes([*a, *b, *c, *d]);
-    let (head, size) = match size {
+    let (length, size) = match size {
         0 => (8, None),
         1 => match bytes[8..].first_chunk() {
             Some(long) => (16, Some(u64::from_be_bytes(*long))),
@@ -92,10 +100,14 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Option<([u8; 4], usize, Option<u64>)>
         },
         size => (8, Some(size.into())),
     };
-    if size.is_some_and(|size| size < head as u64) {
+    if size.is_some_and(|size| size < length as u64) {
         return Err(Fault::Broken("a box is shorter than its head"));
     }
-    Ok(Some((*kind, head, size)))
+    Ok(Some(Head {
+        kind: *kind,
+        length,
+        size,
+    }))
 }
 
 /// Columns, rows, width and height of a grid.

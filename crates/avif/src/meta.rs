@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::boxes::{self, Reader};
+use crate::boxes::{self, Head, Reader};
 use crate::{Fault, MAX_SIDE, Nclx};
 
 /// The largest `meta` box. One of 256 tiles has about 20 KiB; EXIF and XMP lie outside.
@@ -64,7 +64,7 @@ impl<'a> Meta<'a> {
         let mut at = 0_usize;
         for _ in 0..MAX_BOXES {
             let rest = file.get(at..).ok_or(Fault::Short)?;
-            let (kind, head, size) = boxes::head(rest)?.ok_or(Fault::Short)?;
+            let Head { kind, length, size } = boxes::head(rest)?.ok_or(Fault::Short)?;
             if at == 0 && kind != *b"ftyp" {
                 return Err(Fault::Broken("the file begins with no `ftyp` box"));
             }
@@ -73,7 +73,7 @@ impl<'a> Meta<'a> {
                 if size > MAX_META {
                     return Err(Fault::Unsupported("a `meta` box above 1 MiB"));
                 }
-                let body = rest.get(head..size as usize).ok_or(Fault::Short)?;
+                let body = rest.get(length..size as usize).ok_or(Fault::Short)?;
                 return Self::read(Reader(body));
             }
             let size = size.ok_or(Fault::Broken("there is no `meta` box"))?;

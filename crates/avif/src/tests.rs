@@ -32,7 +32,7 @@ fn file(properties: &[(Vec<u8>, bool)]) -> Vec<u8> {
     );
     let mut ipma = vec![0, 0, 0, 1, 0, 1, properties.len() as u8 + 1, 0x81];
     for (position, (_, essential)) in properties.iter().enumerate() {
-        ipma.push(position as u8 + 2 | if *essential { 0x80 } else { 0 });
+        ipma.push((position as u8 + 2) | if *essential { 0x80 } else { 0 });
     }
     let iprp = boxed(b"iprp", &[ipco, full(b"ipma", 0, &ipma)].concat());
     let hdlr = full(b"hdlr", 0, b"\0\0\0\0pict\0\0\0\0\0\0\0\0\0\0\0\0\0");

@@ -116,7 +116,7 @@ proptest! {
         late in any::<bool>(),
     ) {
         let files = files();
-        let mut bytes = read(which.get(&files));
+        let mut bytes = read(which.get(files.as_slice()));
         // Half of them in the AV1 bytes, which the boxes do not guard.
         let from = if late { bytes.len() / 2 } else { 0 };
         for (at, value) in changes {

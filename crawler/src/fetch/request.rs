@@ -87,13 +87,13 @@ impl Fetcher {
         loop {
             let started = Instant::now();
             let mut sieve = Sieve::new(&self.settings.wanted);
-            let judge: &mut dyn Judge = match url.kind {
+            let looking: &mut dyn Judge = match url.kind {
                 Kind::Page => &mut TakeAll,
                 Kind::Image => &mut sieve,
             };
             let (at, longer) = (address.url(), Longer::Refuse);
             let asked = slot
-                .ask_judged(&self.door, at, headers, limits, longer, judge)
+                .ask_judged(&self.door, at, headers, limits, longer, looking)
                 .await;
             let answer = match asked {
                 Ok(answer) => answer,

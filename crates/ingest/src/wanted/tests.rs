@@ -42,7 +42,8 @@ fn everything_that_is_decoded_is_wanted_by_default() {
 #[test]
 fn each_rule_turns_away_by_the_beginning_and_by_the_whole() {
     let all = Wanted::default;
-    let table: [(Wanted, ImageFormat, (u32, u32), Option<&str>); 12] = [
+    type Case = (Wanted, ImageFormat, (u32, u32), Option<&'static str>);
+    let table: [Case; 12] = [
         (
             Wanted {
                 min_width: 100,

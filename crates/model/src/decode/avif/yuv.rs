@@ -145,7 +145,7 @@ fn interpolate(planes: &Planes, plane: usize, by: (u32, u32), y: u32, line: &mut
     let (near, far) = if by.1 == 2 {
         let last = planes.height.div_ceil(2) - 1;
         let near = y / 2;
-        let far = if y % 2 == 0 {
+        let far = if y.is_multiple_of(2) {
             near.saturating_sub(1)
         } else {
             (near + 1).min(last)
