@@ -6,12 +6,13 @@ mod crawler;
 mod floor;
 mod reliability;
 mod report;
+mod wanted;
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-const NAMES: [&str; 3] = ["chain", "reliability", "crawler"];
+const NAMES: [&str; 4] = ["chain", "reliability", "crawler", "wanted"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -36,6 +37,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     if wanted("crawler") {
         let run = Box::pin(crawler::run()).await;
         figures.extend(run.context("the benchmark `crawler` failed")?);
+    }
+    if wanted("wanted") {
+        let run = wanted::run().await;
+        figures.extend(run.context("the benchmark `wanted` failed")?);
     }
     report::print(&figures);
     report::write(&figures)?;
