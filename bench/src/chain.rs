@@ -201,6 +201,7 @@ async fn seed(world: &World, site: &Site) -> anyhow::Result<()> {
         scope: Scope::Host,
         max_depth: 4,
         max_pages: 10_000,
+        max_images: 0,
     };
     seeds::add(world.pool(), &seed).await?;
     Ok(())

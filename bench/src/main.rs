@@ -7,12 +7,13 @@ mod extract;
 mod floor;
 mod reliability;
 mod report;
+mod wanted;
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-const NAMES: [&str; 4] = ["extract", "chain", "reliability", "crawler"];
+const NAMES: [&str; 5] = ["extract", "chain", "reliability", "crawler", "wanted"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -40,6 +41,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     if wanted("crawler") {
         let run = Box::pin(crawler::run()).await;
         figures.extend(run.context("the benchmark `crawler` failed")?);
+    }
+    if wanted("wanted") {
+        let run = wanted::run().await;
+        figures.extend(run.context("the benchmark `wanted` failed")?);
     }
     report::print(&figures);
     report::write(&figures)?;

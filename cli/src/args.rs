@@ -151,7 +151,9 @@ mod tests {
     fn a_seed_is_added_or_changed() {
         for arguments in [
             vec!["seed", "http://a.test/", "--depth", "3"],
+            vec!["seed", "http://a.test/", "--max-images", "3"],
             vec!["seed", "list", "--json"],
+            vec!["seed", "edit", "3", "--max-images", "0"],
             vec!["seed", "edit", "3", "--limit", "10", "--dry-run"],
             vec!["seed", "remove", "3"],
             vec!["recrawl", "3", "--dry-run"],

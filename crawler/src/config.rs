@@ -1,8 +1,10 @@
 //! The crawler's settings, as types.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tusou_ingest::{Budgets, Terms, tracking};
+use tusou_ingest::wanted::Patterns;
+use tusou_ingest::{Budgets, PictureLimits, Terms, Wanted, tracking};
 use tusou_platform::config::{Config, Discovery, Network};
 use tusou_platform::door::{Limits, Reach};
 
@@ -35,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) sitemap: Limits,
     pub(crate) discovery: Discovery,
     pub(crate) max_image_pixels: u64,
+    /// Which pictures are taken, by what they are.
+    pub(crate) wanted: Wanted,
     pub(crate) max_redirects: u32,
     pub(crate) max_attempts: u32,
     pub(crate) retry_after: Duration,
@@ -88,6 +92,7 @@ impl Settings {
             sitemap: limits(config.discovery.max_sitemap_bytes + 1),
             discovery: config.discovery.clone(),
             max_image_pixels: crawler.max_image_pixels,
+            wanted: wanted(config),
             max_redirects: crawler.max_redirects,
             max_attempts: crawler.max_attempts,
             retry_after: Duration::from_millis(crawler.retry_after_ms),
@@ -111,7 +116,26 @@ impl Settings {
                     host_pages: crawler.max_host_pages,
                     pattern_pages: crawler.max_pattern_pages,
                 },
+                pictures: PictureLimits {
+                    patterns: Patterns::new(&config.pictures.include, &config.pictures.exclude)
+                        .map(Arc::new),
+                    per_page: config.pictures.max_per_page,
+                    per_host: config.pictures.max_per_host,
+                },
             },
         })
+    }
+}
+
+fn wanted(config: &Config) -> Wanted {
+    let pictures = &config.pictures;
+    Wanted {
+        types: pictures.types.clone(),
+        min_bytes: pictures.min_bytes,
+        max_bytes: pictures.max_bytes,
+        min_width: pictures.min_width,
+        min_height: pictures.min_height,
+        max_aspect: pictures.max_aspect,
+        max_pixels: config.crawler.max_image_pixels,
     }
 }

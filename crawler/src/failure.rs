@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tusou_ingest::wanted::Unwanted;
 use tusou_platform::door::FetchError;
 
 /// Why a URL brought nothing.
@@ -76,6 +77,11 @@ impl From<&FetchError> for Failure {
             FetchError::AddressRefused(_) | FetchError::Credentials(_) | FetchError::BadPort(_) => {
                 Self::skipped(reason)
             }
+            // What is no picture is so for everybody; the rest is this crawl's choice.
+            FetchError::Stopped { status, .. } if Unwanted::is_choice(reason) => {
+                Self::not_used(reason, *status)
+            }
+            FetchError::Stopped { status, .. } => Self::end(reason, *status),
             // Ours to mend.
             FetchError::ContactUnset(_) => Self::again(reason),
             _ if cause.is_transient() => Self::again(reason),

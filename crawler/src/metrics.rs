@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
+use tusou_ingest::PicturesLeft;
 
 use crate::frontier::Kind;
 
@@ -16,6 +17,29 @@ pub(crate) fn outcome(kind: Kind, outcome: &str) {
 pub(crate) fn fetched(kind: &'static str, took: Duration, bytes: usize) {
     histogram!("crawler_fetch_seconds", "kind" => kind).record(took);
     counter!("crawler_fetched_bytes_total", "kind" => kind).increment(bytes as u64);
+}
+
+/// One HTTP exchange that was ended when it was seen that its answer is not wanted, with the bytes that
+/// were not fetched for that, where their number is known.
+pub(crate) fn stopped(
+    kind: &'static str,
+    took: Duration,
+    bytes: u64,
+    reason: &'static str,
+    saved: Option<u64>,
+) {
+    fetched(kind, took, usize::try_from(bytes).unwrap_or(usize::MAX));
+    counter!("crawler_saved_bytes_total", "reason" => reason).increment(saved.unwrap_or(0));
+}
+
+/// Pictures that pages show and that are not taken.
+pub(crate) fn pictures_left(left: &PicturesLeft) {
+    for (reason, pictures) in left.counts() {
+        if pictures > 0 {
+            counter!("crawler_pictures_left_out_total", "reason" => reason)
+                .increment(pictures.into());
+        }
+    }
 }
 
 /// One transaction of outcomes, collisions and all.

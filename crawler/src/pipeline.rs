@@ -201,9 +201,14 @@ async fn crawl(fetcher: &Fetcher, health: &Health, shutdown: &Shutdown) -> Resul
     let places = Arc::new(Semaphore::new(fetcher.settings.hosts));
     let hosts = TaskTracker::new();
     let mut looked: Option<Instant> = None;
+    let mut counted = false;
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
     while !shutdown.is_requested() {
         let step = async {
+            if !counted {
+                fetcher.frontier.count_images_of_hosts().await?;
+                counted = true;
+            }
             // Not before every lease: it counts the outbox.
             if looked.is_none_or(|looked| looked.elapsed() >= IDLE) {
                 look(fetcher, health).await?;

@@ -64,10 +64,7 @@ fn each_way_to_show_a_picture_is_found() {
             &["preload /c.png"],
         ),
         ("<link rel=preload as=font href=a.woff2>", &[]),
-        (
-            "<link rel=preload as=image type=image/avif href=a.avif>",
-            &[],
-        ),
+        ("<link rel=preload as=image type=image/jxl href=a.jxl>", &[]),
         ("<link rel=preload as=image media=print href=a.png>", &[]),
         ("<link rel=icon href=a.png>", &[]),
         (
@@ -124,7 +121,7 @@ fn what_scripts_load_late_is_found_beside_what_stands_there_till_then() {
             &["picture /b.webp"],
         ),
         (
-            "<picture><source type=image/avif data-srcset=a.avif><img data-src=c.png></picture>",
+            "<picture><source type=image/jxl data-srcset=a.jxl><img data-src=c.png></picture>",
             &["lazy /c.png"],
         ),
         ("<div data-src=a.png></div>", &[]),

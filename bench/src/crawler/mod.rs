@@ -5,7 +5,7 @@ mod cpu;
 mod lease;
 mod ours;
 mod peers;
-mod photos;
+pub(crate) mod photos;
 pub(crate) mod server;
 mod site;
 

@@ -115,6 +115,7 @@ async fn seed(world: &World, site: &SiteProcess) -> anyhow::Result<()> {
             scope: Scope::Host,
             max_depth: 64,
             max_pages: 1_000_000,
+            max_images: 0,
         };
         seeds::add(world.pool(), &seed).await?;
     }

@@ -34,7 +34,7 @@ pub(crate) fn make(count: u32) -> anyhow::Result<()> {
                         continue;
                     }
                     let unfinished = path.with_extension("part");
-                    std::fs::write(&unfinished, photo(number))?;
+                    std::fs::write(&unfinished, photo(number, WIDTH, HEIGHT))?;
                     std::fs::rename(&unfinished, &path)?;
                 }
                 Ok(())
@@ -78,8 +78,8 @@ fn digest(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Blocks of colour under grain: grain is what makes a photograph's file large.
-fn photo(number: u32) -> Vec<u8> {
-    let mut pixels = pictures::pixels(number, WIDTH, HEIGHT);
+pub(crate) fn photo(number: u32, width: u32, height: u32) -> Vec<u8> {
+    let mut pixels = pictures::pixels(number, width, height);
     // Marsaglia's xorshift32 (2003), whose state is never 0.
     let mut state = number.wrapping_mul(0x9e37_79b9) | 1;
     for pixel in pixels.pixels_mut() {

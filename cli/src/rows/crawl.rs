@@ -57,6 +57,21 @@ impl Snapshot {
             .await
     }
 
+    /// Pictures that pages show and that are not taken, by why.
+    pub(crate) async fn pictures_left(&mut self) -> Result<BTreeMap<String, u64>, Error> {
+        let counted: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT reason, sum(count::bigint)::bigint FROM pages, jsonb_each_text(pictures_left) AS left_out (reason, count)
+             WHERE pictures_left <> '{}' GROUP BY reason",
+        )
+        .fetch_all(&mut *self.0)
+        .await
+        .map_err(Error::query("count the pictures that are not taken"))?;
+        let counts = counted.into_iter();
+        Ok(counts
+            .map(|(reason, count)| (reason, unsigned(count)))
+            .collect())
+    }
+
     /// Every seed with its pages, and the image URLs that those pages show.
     pub(crate) async fn seeds(&mut self) -> Result<Vec<SeedStatus>, Error> {
         let mut pages = self

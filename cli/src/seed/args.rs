@@ -19,6 +19,9 @@ pub(crate) struct Seed {
     /// The most pages
     #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: u64,
+    /// The most pictures: addresses of pictures that become known by this seed; 0 for no limit
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) max_images: u64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -39,7 +42,7 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("bounds").required(true).multiple(true).args(["scope", "depth", "limit"])))]
+#[command(group(clap::ArgGroup::new("bounds").required(true).multiple(true).args(["scope", "depth", "limit", "max_images"])))]
 pub(crate) struct Edit {
     /// The seed's number, as `tusou seed list` shows it
     #[arg(value_name = "ID")]
@@ -53,6 +56,9 @@ pub(crate) struct Edit {
     /// The most pages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
+    /// The most pictures: addresses of pictures that become known by this seed; 0 for no limit
+    #[arg(long, value_name = "N")]
+    pub(crate) max_images: Option<u64>,
     /// Says what would be done, and does nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -44,6 +44,7 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
             scope,
             max_depth: args.depth,
             max_pages: args.limit,
+            max_images: args.max_images,
         };
         let added = seeds::add(&pool, &seed)
             .await
@@ -55,11 +56,11 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
         };
         writeln!(
             out,
-            "seed {}  {}  {scope}, depth {}, at most {} pages: {known}",
+            "seed {}  {}  {scope}, depth {}, {}: {known}",
             added.seed_id,
             seed.url,
             seed.max_depth,
-            number(seed.max_pages),
+            at_most(seed.max_pages, seed.max_images),
         )?;
     }
     if beyond && config.crawler.contact.is_empty() {
@@ -71,6 +72,15 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
     }
     writeln!(out, "`tusou status` shows how far it is.")?;
     Ok(())
+}
+
+/// The most pages and, where they are limited, pictures.
+fn at_most(pages: u64, images: u64) -> String {
+    let pages = format!("at most {} pages", number(pages));
+    match images {
+        0 => pages,
+        images => format!("{pages} and {} pictures", number(images)),
+    }
 }
 
 /// Whether an address is not plainly one of this machine.
@@ -127,7 +137,9 @@ async fn show(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), E
             ));
         }
     }
-    let head = ["", "seed", "scope", "depth", "limit", "pages", "due"];
+    let head = [
+        "", "seed", "scope", "depth", "limit", "pages", "due", "pictures",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(seeds.into_iter().map(|seed| {
         vec![
@@ -138,6 +150,9 @@ async fn show(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), E
             number(seed.max_pages.unsigned_abs()),
             number(seed.pages.unsigned_abs()),
             number(seed.due.unsigned_abs()),
+            seed.max_images.map_or_else(String::new, |most| {
+                format!("≤ {}", number(most.unsigned_abs()))
+            }),
         ]
     }));
     write!(out, "{}{kept_out}", table(&rows))?;
@@ -153,6 +168,7 @@ async fn change(config: &Config, args: &Edit, out: &mut dyn Write) -> Result<(),
         scope,
         max_depth: args.depth,
         max_pages: args.limit,
+        max_images: args.max_images,
     };
     let pool = database::connect(&config.database).await?;
     let edited = seeds::edit(&pool, args.id, change, args.dry_run).await?;
@@ -163,12 +179,12 @@ async fn change(config: &Config, args: &Edit, out: &mut dyn Write) -> Result<(),
     };
     writeln!(
         out,
-        "seed {}  {}  {}, depth {}, at most {} pages: {bounds}",
+        "seed {}  {}  {}, depth {}, {}: {bounds}",
         args.id,
         edited.url,
         edited.scope,
         edited.max_depth,
-        number(edited.max_pages),
+        at_most(edited.max_pages, edited.max_images),
     )?;
     writeln!(
         out,

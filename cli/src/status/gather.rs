@@ -98,6 +98,7 @@ async fn count(config: &Config, pool: &PgPool, behind: &[String]) -> Result<Stat
         image_urls: rows.image_urls().await?,
         discovered: rows.discovered().await?,
         unparsable_urls: rows.unparsable_urls().await?,
+        pictures_left: rows.pictures_left().await?,
         seeds: rows.seeds().await?,
         images: rows.images(generation_id, config.indexer.keep_gone).await?,
         sightings: rows.sightings().await?,

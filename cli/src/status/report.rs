@@ -21,6 +21,8 @@ pub struct Status {
     pub discovered: Discovered,
     /// Addresses on pages that are no URLs.
     pub unparsable_urls: u64,
+    /// Pictures that pages show and that are not taken, by why: counted at each page.
+    pub pictures_left: BTreeMap<String, u64>,
     /// The seeds, the oldest first.
     pub seeds: Vec<SeedStatus>,
     /// Pictures by what became of them.

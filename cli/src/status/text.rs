@@ -117,6 +117,7 @@ fn reasons(status: &Status) -> String {
         ("of sitemaps and feeds", &bounds),
         ("image URLs failed", &status.image_urls.failed),
         ("image URLs skipped", &status.image_urls.skipped),
+        ("pictures on pages", &status.pictures_left),
         ("addresses on pages", &unparsable),
         ("pictures not encoded", &status.images.failed),
         ("pictures not indexed", &status.images.refused),
@@ -291,6 +292,7 @@ mod tests {
                 left_out: 5,
                 cut: 1,
             },
+            pictures_left: reasons(&[("page_limit", 12), ("pattern", 30)]),
             images: ImageCounts {
                 stored: 450,
                 encoded: 400,

@@ -18,11 +18,20 @@ pub enum ImageFormat {
     Gif,
     /// Windows bitmap.
     Bmp,
+    /// AVIF; an animated one counts as its still picture.
+    Avif,
 }
 
 impl ImageFormat {
     /// Every format, in the order of the enum.
-    pub const ALL: [Self; 5] = [Self::Jpeg, Self::Png, Self::Webp, Self::Gif, Self::Bmp];
+    pub const ALL: [Self; 6] = [
+        Self::Jpeg,
+        Self::Png,
+        Self::Webp,
+        Self::Gif,
+        Self::Bmp,
+        Self::Avif,
+    ];
 
     /// The format that the bytes begin with, whatever a header or a file name claims.
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
@@ -46,7 +55,7 @@ impl ImageFormat {
             ] => Some(Self::Webp),
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
             [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(Self::Bmp),
-            _ => None,
+            _ => is_avif(bytes).then_some(Self::Avif),
         }
     }
 
@@ -58,6 +67,7 @@ impl ImageFormat {
             Self::Webp => "webp",
             Self::Gif => "gif",
             Self::Bmp => "bmp",
+            Self::Avif => "avif",
         }
     }
 
@@ -82,8 +92,27 @@ impl ImageFormat {
             Self::Webp => "image/webp",
             Self::Gif => "image/gif",
             Self::Bmp => "image/bmp",
+            Self::Avif => "image/avif",
         }
     }
+}
+
+/// Whether a file type box comes first that names AVIF among its brands (ISO/IEC 14496-12, 4.3): HEIC
+/// and MP4 begin with such a box too.
+fn is_avif(bytes: &[u8]) -> bool {
+    /// The longest box that is looked at.
+    const MAX_BRANDS: usize = 256;
+    let Some((size, rest)) = bytes.split_first_chunk::<4>() else {
+        return false;
+    };
+    let Some(body) = rest.strip_prefix(b"ftyp") else {
+        return false;
+    };
+    let size = (u32::from_be_bytes(*size) as usize).clamp(8, MAX_BRANDS) - 8;
+    let brands = body[..size.min(body.len())].chunks_exact(4);
+    // The second is a version.
+    let mut brands = brands.enumerate().filter(|(position, _)| *position != 1);
+    brands.any(|(_, brand)| brand == b"avif" || brand == b"avis")
 }
 
 impl fmt::Display for ImageFormat {
@@ -110,8 +139,24 @@ mod tests {
             b"<!doctype html>",
             b"BMW for sale",
             b"RIFF....WAVE",
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            b"\0\0\0\x18ftypmif1avif....heic",
+            b"\0\0\0\x10ftypmp42\0\0\0\0avif",
+            b"\0\0\0\0ftypavif",
+            b"\0\0\0\x18ftyp",
         ] {
             assert_eq!(ImageFormat::sniff(bytes), None);
+        }
+    }
+
+    #[test]
+    fn an_avif_is_told_by_any_of_its_brands() {
+        for bytes in [
+            &b"\0\0\0\x1cftypavif\0\0\0\0mif1miafMA1B"[..],
+            b"\0\0\0\x18ftypavis\0\0\0\0msf1avis",
+            b"\0\0\0\x18ftypmif1\0\0\0\0miafavif",
+        ] {
+            assert_eq!(ImageFormat::sniff(bytes), Some(ImageFormat::Avif));
         }
     }
 }

@@ -2,12 +2,15 @@
 //! outbox messages. The crawler and `tusou` use the same code.
 
 pub mod address;
+mod frames;
+pub mod header;
 pub mod rights;
 mod rows;
 pub mod text;
 pub mod tracking;
 pub mod trap;
 pub mod verify;
+pub mod wanted;
 
 pub use address::{Address, AddressError, Scope};
 pub use rows::again::{Again, DueAgain, recrawl, refetch};
@@ -15,6 +18,7 @@ pub use rows::budget::Budgets;
 pub use rows::image::{
     FetchedUrl, ImageBatch, ImagesRecorded, PictureWritten, StoredImage, record_images,
 };
+pub use rows::limits::{PictureLimits, PicturesLeft, count_images_of_hosts};
 pub use rows::outbox::{Owed, owe};
 pub use rows::page::{PageBatch, PagePicture, PageRecord, PageSummary, Reading, record_pages};
 pub use rows::pauses;
@@ -26,3 +30,4 @@ pub use rows::sitemaps::{NamedSitemaps, SitemapsReached, reach_sitemaps, renew_p
 pub use rows::walk::{SeedOf, seeds_of};
 pub use rows::{Validators, is_collision};
 pub use verify::{Reject, VerifiedImage, verify};
+pub use wanted::Wanted;

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageReader};
 use time::OffsetDateTime;
+use tusou_avif::Avif;
 use tusou_contract::{BlobKey, ImageFormat, ImageId, SightingRights};
 
+use crate::frames;
 use crate::rights::{Blocks, Embedded};
 
 /// Bytes that begin as a picture of bounded size. Whether they decode to the end is the encoder's
@@ -23,6 +25,8 @@ pub struct VerifiedImage {
     pub width: u32,
     /// Pixels down, after orientation.
     pub height: u32,
+    /// How many frames it has, where that is counted: AVIF's are not.
+    pub frames: Option<u32>,
     /// What the file says of its rights (EXIF, IPTC, XMP).
     pub rights: SightingRights,
     /// When it was taken, by its own account.
@@ -45,7 +49,7 @@ pub enum Reject {
     #[error("the body is empty")]
     Empty,
     /// The first bytes are of no format that is taken.
-    #[error("the bytes are of no picture format that is taken (JPEG, PNG, WebP, GIF, BMP)")]
+    #[error("the bytes are of no picture format that is taken (JPEG, PNG, WebP, GIF, BMP, AVIF)")]
     NotAPicture,
     /// The format's header cannot be read.
     #[error("the {format} header cannot be read: {detail}")]
@@ -104,6 +108,7 @@ pub fn verify(bytes: Bytes, max_pixels: u64) -> Result<VerifiedImage, Reject> {
         format,
         width,
         height,
+        frames: frames::count(&bytes, format),
         rights: embedded.rights,
         taken_at: embedded.taken_at,
         bytes,
@@ -114,9 +119,12 @@ pub fn verify(bytes: Bytes, max_pixels: u64) -> Result<VerifiedImage, Reject> {
 fn header(bytes: &Bytes, format: ImageFormat) -> Result<(u32, u32, Embedded), Reject> {
     let bad = |detail: String| Reject::BadHeader { format, detail };
     // Decoders are known to panic on hostile headers; a panic there is that picture's failure.
-    let read = catch_unwind(AssertUnwindSafe(|| -> image::ImageResult<_> {
-        let reader = ImageReader::with_format(Cursor::new(bytes), library_format(format));
-        let mut decoder = reader.into_decoder()?;
+    let read = catch_unwind(AssertUnwindSafe(|| -> Result<_, String> {
+        let Some(library) = library_format(format) else {
+            return avif(bytes);
+        };
+        let reader = ImageReader::with_format(Cursor::new(bytes), library);
+        let mut decoder = reader.into_decoder().map_err(|cause| cause.to_string())?;
         let (width, height) = decoder.dimensions();
         // A picture is taken, whatever its metadata are.
         let metadata = catch_unwind(AssertUnwindSafe(|| {
@@ -135,19 +143,29 @@ fn header(bytes: &Bytes, format: ImageFormat) -> Result<(u32, u32, Embedded), Re
     }));
     match read {
         Ok(Ok(header)) => Ok(header),
-        Ok(Err(cause)) => Err(bad(cause.to_string())),
+        Ok(Err(detail)) => Err(bad(detail)),
         Err(_) => Err(bad("the decoder panicked".to_owned())),
     }
 }
 
-fn library_format(format: ImageFormat) -> image::ImageFormat {
-    match format {
+/// An AVIF says itself how it is turned; what its EXIF says of that does not count.
+fn avif(bytes: &[u8]) -> Result<(u32, u32, Embedded), String> {
+    let avif = Avif::read(bytes).map_err(|fault| fault.to_string())?;
+    let (width, height) = avif.upright();
+    let metadata = catch_unwind(AssertUnwindSafe(|| Blocks::of_avif(&avif).read()));
+    Ok((width, height, metadata.unwrap_or_default()))
+}
+
+/// The format as the library names it, where that reads it.
+pub(crate) fn library_format(format: ImageFormat) -> Option<image::ImageFormat> {
+    Some(match format {
         ImageFormat::Jpeg => image::ImageFormat::Jpeg,
         ImageFormat::Png => image::ImageFormat::Png,
         ImageFormat::Webp => image::ImageFormat::WebP,
         ImageFormat::Gif => image::ImageFormat::Gif,
         ImageFormat::Bmp => image::ImageFormat::Bmp,
-    }
+        ImageFormat::Avif => return None,
+    })
 }
 
 #[cfg(test)]
@@ -167,7 +185,10 @@ mod tests {
     #[test]
     fn every_format_is_told_by_its_bytes() {
         for format in ImageFormat::ALL {
-            let bytes = picture(library_format(format));
+            let Some(library) = library_format(format) else {
+                continue;
+            };
+            let bytes = picture(library);
             let verified = verify(bytes.clone(), 40).expect("a good picture");
             assert_eq!(
                 (verified.format, verified.width, verified.height),
@@ -202,7 +223,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic_it(format in 0..5usize, tail in prop::collection::vec(any::<u8>(), 0..400)) {
-            let mut bytes = picture(library_format(ImageFormat::ALL[format])).to_vec();
+            let library = library_format(ImageFormat::ALL[format]).expect("the library reads the first five");
+            let mut bytes = picture(library).to_vec();
             let keep = bytes.len().min(20);
             bytes.truncate(keep);
             bytes.extend(tail);

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use tusou_contract::{ImageFormat, ImageId};
-use tusou_ingest::{Reject, verify};
+use tusou_ingest::wanted::Beginning;
+use tusou_ingest::{Reject, VerifiedImage, Wanted, verify};
 use tusou_testkit::{Fuzz, pictures};
 
 const MAX_PIXELS: u64 = 1 << 20;
@@ -67,6 +68,11 @@ fn any_picture_is_verified() {
         pictures::ImageFormat::Gif,
         pictures::ImageFormat::Bmp,
     ];
+    for name in ["alpha", "turned-6", "grid", "animated"] {
+        let file = format!("../model/tests/golden/avif/{name}.avif");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        seeds.push(std::fs::read(file).expect("a readable file"));
+    }
     // Beside hundreds of broken ones, the good ones shall have their share.
     for number in 0..20 {
         let pixels = pictures::pixels(number, 24, 16);
@@ -100,12 +106,22 @@ fn any_picture_is_verified() {
             b"\xff\xff\xff\xff",
             b"\x7f\xff\xff\xff",
             b"\0\0\0\x01",
+            b"\0\0\0\x1cftypavif",
+            b"meta",
+            b"iloc",
+            b"ispe",
+            b"irot",
+            b"GIF89a\0\0\0\0\x80",
+            b"ANMF",
+            b"acTL",
+            b"fcTL",
         ],
     };
     fuzz.run(|input| {
         let bytes = Bytes::copy_from_slice(input);
         let first = verify(bytes.clone(), MAX_PIXELS);
         assert_eq!(first, verify(bytes, MAX_PIXELS));
+        the_beginning_is_no_other_picture(input, &first);
         match first {
             Ok(image) => {
                 let pixels = u64::from(image.width) * u64::from(image.height);
@@ -143,4 +159,22 @@ fn any_picture_is_verified() {
             Err(Reject::BadHeader { .. }) => {}
         }
     });
+}
+
+/// No picture is turned away for its beginning that is wanted when it has come.
+fn the_beginning_is_no_other_picture(input: &[u8], whole: &Result<VerifiedImage, Reject>) {
+    let wanted = Wanted {
+        max_pixels: MAX_PIXELS,
+        ..Wanted::default()
+    };
+    for end in (0..input.len()).step_by(97).chain([input.len()]) {
+        match wanted.beginning(&input[..end], None) {
+            Beginning::More | Beginning::Count => {}
+            Beginning::Take => return,
+            Beginning::Leave(unwanted) => {
+                assert!(whole.is_err(), "{unwanted:?} after {end} bytes");
+                return;
+            }
+        }
+    }
 }

@@ -13,6 +13,9 @@ use futures::{StreamExt, stream};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
+/// How a body trickles: so much of it, and then a pause.
+const TRICKLE: (usize, Duration) = (16 << 10, Duration::from_millis(2));
+
 /// Time for a server to send what it has.
 const FLUSH: Duration = Duration::from_millis(100);
 
@@ -28,6 +31,8 @@ pub struct Site {
 struct Shelf {
     replies: HashMap<String, Vec<Reply>>,
     requests: Vec<Request>,
+    /// Bytes of trickling bodies that were taken, by path.
+    trickled: HashMap<String, u64>,
 }
 
 /// A request that the site got.
@@ -59,6 +64,7 @@ pub struct Reply {
 #[derive(Debug, Clone)]
 enum Content {
     Whole(Vec<u8>),
+    Trickling(Vec<u8>),
     Endless,
     BrokenOff(Vec<u8>),
     Never,
@@ -67,7 +73,7 @@ enum Content {
 impl Content {
     fn len(&self) -> usize {
         match self {
-            Self::Whole(bytes) | Self::BrokenOff(bytes) => bytes.len(),
+            Self::Whole(bytes) | Self::Trickling(bytes) | Self::BrokenOff(bytes) => bytes.len(),
             Self::Endless => usize::MAX,
             Self::Never => 0,
         }
@@ -108,6 +114,16 @@ impl Reply {
         Self::of(StatusCode::OK, Content::BrokenOff(body))
             .header("content-type", content_type)
             .header("content-length", &promised)
+    }
+
+    /// 200 with a body of this length that comes 16 KiB at a time, 8 MB a second: how much of it was
+    /// taken is seen by [`Site::trickled`].
+    pub fn trickling(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let body = body.into();
+        let length = body.len().to_string();
+        Self::of(StatusCode::OK, Content::Trickling(body))
+            .header("content-type", content_type)
+            .header("content-length", &length)
     }
 
     /// Takes the request and never answers.
@@ -254,9 +270,33 @@ impl Site {
             .count()
     }
 
+    /// How many bytes of a path's trickling body were taken, all requests together.
+    pub fn trickled(&self, path: &str) -> u64 {
+        self.shelf().trickled.get(path).copied().unwrap_or(0)
+    }
+
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().expect("no holder of this lock panics")
     }
+}
+
+/// The bytes of a body with pauses between them, each counted when it is taken.
+fn trickle(
+    shelf: Arc<Mutex<Shelf>>,
+    path: String,
+    bytes: Vec<u8>,
+) -> impl futures::Stream<Item = Result<Vec<u8>, std::io::Error>> {
+    let (length, pause) = TRICKLE;
+    let chunks: Vec<Vec<u8>> = bytes.chunks(length).map(<[u8]>::to_vec).collect();
+    stream::iter(chunks).then(move |chunk| {
+        let (shelf, path) = (Arc::clone(&shelf), path.clone());
+        async move {
+            tokio::time::sleep(pause).await;
+            let mut shelf = shelf.lock().expect("no holder of this lock panics");
+            *shelf.trickled.entry(path).or_default() += chunk.len() as u64;
+            Ok(chunk)
+        }
+    })
 }
 
 async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: AxumRequest) -> Response {
@@ -276,7 +316,7 @@ async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: AxumRequest) ->
         let reply = reply.on_condition(request.headers());
         shelf.requests.push(Request {
             method: request.method().to_string(),
-            path,
+            path: path.clone(),
             at,
             headers: request.headers().clone(),
             status: reply.status.as_u16(),
@@ -287,6 +327,7 @@ async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: AxumRequest) ->
     tokio::time::sleep(reply.delay).await;
     let body = match reply.body {
         Content::Whole(bytes) => Body::from(bytes),
+        Content::Trickling(bytes) => Body::from_stream(trickle(shelf, path, bytes)),
         Content::Endless => {
             let chunk = vec![b' '; 16 << 10];
             Body::from_stream(stream::repeat_with(move || {

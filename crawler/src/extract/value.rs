@@ -54,7 +54,9 @@ pub(super) fn is_path(value: &str) -> bool {
 /// Whether the path ends as the file of a picture that can be decoded. A name with a colon is that of a
 /// page about a file, in wikis.
 pub(super) fn names_picture(reference: &str) -> bool {
-    const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp"];
+    const EXTENSIONS: [&str; 9] = [
+        "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "avif",
+    ];
     let path = reference.split(['?', '#']).next().unwrap_or_default();
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let is_host = folder.ends_with(":/") || folder == "/";
@@ -70,7 +72,7 @@ pub(super) fn names_picture(reference: &str) -> bool {
 
 /// Whether a `source` of this type can be decoded.
 pub(super) fn can_decode(media_type: Option<&str>) -> bool {
-    const TYPES: [&str; 9] = [
+    const TYPES: [&str; 10] = [
         "",
         "image/jpeg",
         "image/jpg",
@@ -80,6 +82,7 @@ pub(super) fn can_decode(media_type: Option<&str>) -> bool {
         "image/webp",
         "image/gif",
         "image/bmp",
+        "image/avif",
     ];
     let media_type = media_type
         .unwrap_or_default()

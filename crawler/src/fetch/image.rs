@@ -1,8 +1,11 @@
 //! A picture's answer: verified, and stored as a blob, where its owner lets it be taken.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::task::{JoinError, spawn_blocking};
+use tusou_ingest::wanted::{Unwanted, no_picture};
 use tusou_ingest::{Address, Reject, Validators, VerifiedImage, verify};
 use tusou_platform::blobs::BlobError;
 
@@ -48,9 +51,17 @@ impl Fetcher {
         } else {
             revisit::validators(&answer)
         };
-        let (image, stored) = match self.verify_and_store(answer.body).await {
+        let media_type = answer.content_type().map(str::to_owned);
+        let (image, stored) = match self.verify_and_store(answer.body, media_type).await {
             Ok(Ok(kept)) => kept,
-            Ok(Err(reject)) => return Ok(Outcome::Failed(Failure::end(reject.reason(), status))),
+            Ok(Err(reason)) => {
+                let failure = if Unwanted::is_choice(reason) {
+                    Failure::not_used(reason, status)
+                } else {
+                    Failure::end(reason, status)
+                };
+                return Ok(Outcome::Failed(failure));
+            }
             Err(_) => return Ok(Outcome::Failed(Failure::again("panicked"))),
         };
         stored.inspect_err(|cause| gate::blobs_fail(&self.gate, &self.health, cause))?;
@@ -63,13 +74,22 @@ impl Fetcher {
     }
 
     /// Both on one thread that may block: each way to another costs more than a look at a small picture.
+    /// What is not taken has its reason, one word.
     async fn verify_and_store(
         &self,
         body: Bytes,
-    ) -> Result<Result<(VerifiedImage, Result<(), BlobError>), Reject>, JoinError> {
-        let (blobs, max_pixels) = (self.blobs.clone(), self.settings.max_image_pixels);
+        media_type: Option<String>,
+    ) -> Result<Result<(VerifiedImage, Result<(), BlobError>), &'static str>, JoinError> {
+        let (blobs, settings) = (self.blobs.clone(), Arc::clone(&self.settings));
         spawn_blocking(move || {
-            let image = verify::verify(body, max_pixels)?;
+            let image = match verify::verify(body.clone(), settings.max_image_pixels) {
+                Ok(image) => image,
+                Err(Reject::NotAPicture) => {
+                    return Err(no_picture(&body, media_type.as_deref()).reason());
+                }
+                Err(reject) => return Err(reject.reason()),
+            };
+            settings.wanted.whole(&image).map_err(Unwanted::reason)?;
             let stored = blobs.put_now(&image.blob_key(), &image.bytes);
             Ok((image, stored))
         })

@@ -6,6 +6,7 @@ mod named;
 mod page;
 mod request;
 mod sheets;
+mod sieve;
 
 use std::sync::Arc;
 use std::time::Duration;

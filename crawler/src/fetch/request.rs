@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use tusou_ingest::Address;
-use tusou_platform::door::{Answer, FetchError, Limits, Longer};
+use tusou_platform::door::{Answer, FetchError, Judge, Limits, Longer, TakeAll};
 
 use super::Fetcher;
+use super::sieve::Sieve;
 use crate::error::CrawlError;
 use crate::failure::Failure;
 use crate::frontier::{DueUrl, HostLease, Kind};
@@ -60,6 +61,8 @@ pub(super) struct Ask<'a> {
     pub(super) follows: bool,
     /// What becomes of a body beyond the bound.
     pub(super) longer: Longer,
+    /// Whether it is looked at as it comes, and left where it is a picture that is not wanted.
+    pub(super) sieved: bool,
 }
 
 impl<'a> From<&'a DueUrl> for Ask<'a> {
@@ -70,7 +73,7 @@ impl<'a> From<&'a DueUrl> for Ask<'a> {
             accept: match url.kind {
                 Kind::Page => "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
                 Kind::Sitemap => "application/xml,text/xml,text/plain;q=0.9,*/*;q=0.1",
-                Kind::Image => "image/webp,image/png,image/jpeg,image/gif,image/bmp,*/*;q=0.1",
+                Kind::Image => "image/avif,image/webp,image/png,image/jpeg,image/gif,image/bmp,*/*;q=0.1",
             },
             conditions: revisit::conditions(url),
             follows: url.kind != Kind::Page,
@@ -79,6 +82,7 @@ impl<'a> From<&'a DueUrl> for Ask<'a> {
                 Kind::Sitemap => Longer::Cut,
                 Kind::Page | Kind::Image => Longer::Refuse,
             },
+            sieved: url.kind == Kind::Image,
         }
     }
 }
@@ -121,13 +125,29 @@ impl Fetcher {
         let mut passed = Vec::new();
         loop {
             let started = Instant::now();
+            let mut sieve = Sieve::new(&self.settings.wanted);
+            let looking: &mut dyn Judge = if asked.sieved {
+                &mut sieve
+            } else {
+                &mut TakeAll
+            };
+            let (at, longer) = (address.url(), asked.longer);
             let answer = slot
-                .ask(&self.door, address.url(), headers, limits, asked.longer)
+                .ask_judged(&self.door, at, headers, limits, longer, looking)
                 .await;
             let answer = match answer {
                 Ok(answer) => answer,
                 Err(FetchError::ContactUnset(_)) => return Ok(Err(NoAnswer::NoContact)),
                 Err(cause) => {
+                    if let FetchError::Stopped {
+                        reason,
+                        came,
+                        saved,
+                        ..
+                    } = &cause
+                    {
+                        metrics::stopped(asked.kind, started.elapsed(), *came, reason, *saved);
+                    }
                     let failure = Failure::from(&cause);
                     let own = address.origin() == lease.origin;
                     return Ok(Err(if own && cause.is_unreached() {

@@ -201,6 +201,7 @@ impl Fetcher {
             conditions: HeaderMap::new(),
             follows: true,
             longer: Longer::Refuse,
+            sieved: false,
         };
         let Answered { answer, address } = match self.answer(lease, rules, ask, &limits).await? {
             Ok(answered) => answered,

@@ -73,9 +73,17 @@ impl Frontier {
             max_redirects: settings.max_redirects,
             retry_after: settings.retry_after,
             max_sitemaps: settings.discovery.max_sitemaps,
-            terms: settings.terms,
+            terms: settings.terms.clone(),
             gate,
         }
+    }
+
+    /// Begins or ends the counting of hosts' image URLs, as their limit is set or not.
+    pub(crate) async fn count_images_of_hosts(&self) -> Result<(), CrawlError> {
+        let per_host = self.terms.pictures.per_host;
+        tusou_ingest::count_images_of_hosts(&self.pool, per_host)
+            .bounded()
+            .await
     }
 }
 

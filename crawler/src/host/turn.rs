@@ -202,7 +202,9 @@ impl Turn {
             let Some(url) = self.waiting.pop_front() else {
                 return;
             };
-            if rules.robots.allows(&agent, &url.address) {
+            if !self.wants(&url) {
+                self.write(url, Failure::skipped("pattern"));
+            } else if rules.robots.allows(&agent, &url.address) {
                 let (host, kind) = (Arc::clone(&self.host), url.kind);
                 let leave = self.fetcher.clone().admit(host, kind).boxed();
                 self.admitting = Some((url, leave));
@@ -210,6 +212,12 @@ impl Turn {
                 self.write(url, Failure::skipped("robots"));
             }
         }
+    }
+
+    /// Whether a URL is still asked for: patterns may have changed since it became known.
+    fn wants(&self, url: &DueUrl) -> bool {
+        let pictures = &self.fetcher.settings.terms.pictures;
+        url.kind == Kind::Page || pictures.allow(&url.address)
     }
 
     fn admitted(

@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tusou_platform::door::{Answer, Door, FetchError, Limits, Longer};
+use tusou_platform::door::{Answer, Door, FetchError, Judge, Limits, Longer, TakeAll};
 
 use super::{SlotLimits, SlotRefused};
 use crate::error::CrawlError;
@@ -371,6 +371,20 @@ impl Slot {
         limits: &Limits,
         longer: Longer,
     ) -> Result<Answer, FetchError> {
+        self.ask_judged(door, url, headers, limits, longer, &mut TakeAll)
+            .await
+    }
+
+    /// As [`Slot::ask`], while `judge` looks at the answer as it comes.
+    pub(crate) async fn ask_judged(
+        self,
+        door: &Door,
+        url: &Url,
+        headers: HeaderMap,
+        limits: &Limits,
+        longer: Longer,
+        judge: &mut dyn Judge,
+    ) -> Result<Answer, FetchError> {
         let began = Instant::now();
         self.host.inner().pace.asked_at(began);
         let mut head = None;
@@ -379,7 +393,9 @@ impl Slot {
             head = Some(now);
             self.host.inner().pace.asked_at(now);
         };
-        let outcome = door.ask(url, headers, limits, longer, on_head).await;
+        let outcome = door
+            .ask_judged(url, headers, limits, longer, judge, on_head)
+            .await;
         self.host.ended(began, head, &outcome);
         outcome
     }

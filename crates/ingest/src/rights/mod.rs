@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use image::ImageDecoder;
 use time::OffsetDateTime;
+use tusou_avif::Avif;
 use tusou_contract::{ImageFormat, SightingRights};
 
 use crate::address::Address;
@@ -61,7 +62,7 @@ impl<'b> Blocks<'b> {
                     xmp: block(decoder.xmp_metadata()).into(),
                 }
             }
-            ImageFormat::Bmp => Self::default(),
+            ImageFormat::Bmp | ImageFormat::Avif => Self::default(),
         }
     }
 
@@ -104,6 +105,22 @@ impl<'b> Blocks<'b> {
             }
         }
         blocks
+    }
+
+    /// The items of an AVIF.
+    pub(crate) fn of_avif(avif: &Avif<'b>) -> Self {
+        let cut = |block: Option<Cow<'b, [u8]>>| match block.unwrap_or_default() {
+            Cow::Borrowed(block) => block[..block.len().min(MAX_BLOCK)].into(),
+            Cow::Owned(mut block) => {
+                block.truncate(MAX_BLOCK);
+                block.into()
+            }
+        };
+        Self {
+            exif: cut(avif.exif()),
+            xmp: cut(avif.xmp()),
+            ..Self::default()
+        }
     }
 
     /// What they say.
@@ -155,7 +172,7 @@ impl<'b> Iterator for Segments<'b> {
 }
 
 /// Name and content of each chunk that is whole.
-struct Chunks<'b>(&'b [u8]);
+pub(crate) struct Chunks<'b>(pub(crate) &'b [u8]);
 
 impl<'b> Iterator for Chunks<'b> {
     type Item = (&'b [u8; 4], &'b [u8]);

@@ -236,10 +236,10 @@ async fn insert(tx: &mut PgConnection, came: &[Came<'_>]) -> Result<Images, sqlx
         .map(|image| image.blob_key().into())
         .collect();
     let rows: Vec<Vec<u8>> = sqlx::query_scalar(
-        "INSERT INTO images (image_id, format, width, height, bytes, blob_key, rights, taken_at)
+        "INSERT INTO images (image_id, format, width, height, bytes, blob_key, rights, taken_at, frames)
          SELECT * FROM unnest($1::bytea[], $2::text[], $3::int[], $4::int[], $5::bigint[], $6::text[],
-                              $7::jsonb[], $8::timestamptz[])
-              AS came (image_id, format, width, height, bytes, blob_key, rights, taken_at)
+                              $7::jsonb[], $8::timestamptz[], $9::int[])
+              AS came (image_id, format, width, height, bytes, blob_key, rights, taken_at, frames)
          ORDER BY came.image_id ON CONFLICT (image_id) DO NOTHING RETURNING image_id",
     )
     .bind(images.keys().map(|id| &id.as_bytes()[..]).collect::<Vec<_>>())
@@ -250,6 +250,7 @@ async fn insert(tx: &mut PgConnection, came: &[Came<'_>]) -> Result<Images, sqlx
     .bind(keys)
     .bind(images.values().map(|image| Json(&image.rights)).collect::<Vec<_>>())
     .bind(images.values().map(|image| image.taken_at).collect::<Vec<_>>())
+    .bind(images.values().map(|image| frames(image)).collect::<Vec<_>>())
     .fetch_all(&mut *tx)
     .await?;
     let mut found = Images {
@@ -265,6 +266,10 @@ async fn insert(tx: &mut PgConnection, came: &[Came<'_>]) -> Result<Images, sqlx
     Ok(found)
 }
 
+fn frames(image: &VerifiedImage) -> Option<i32> {
+    Some(i32::try_from(image.frames?).unwrap_or(i32::MAX))
+}
+
 /// Claims originals again that had been dropped, and locks the images' rows where that is so: each is
 /// as old as this, since a failure from before says nothing of what is to come. Writes what files
 /// tell of themselves where an earlier build read less.
@@ -278,14 +283,16 @@ async fn bring_up_to_date(
     }
     let rows: Vec<(Vec<u8>, bool, bool)> = sqlx::query_as(
         "WITH stale AS (
-             SELECT images.image_id, original_dropped_at IS NOT NULL AS dropped, came.rights, came.taken_at,
+             SELECT images.image_id, original_dropped_at IS NOT NULL AS dropped, came.rights, came.taken_at, came.frames,
                     (images.rights, images.taken_at) IS DISTINCT FROM (came.rights, came.taken_at) AS told
-             FROM unnest($1::bytea[], $2::jsonb[], $3::timestamptz[]) AS came (image_id, rights, taken_at)
+             FROM unnest($1::bytea[], $2::jsonb[], $3::timestamptz[], $4::int[])
+                  AS came (image_id, rights, taken_at, frames)
              JOIN images USING (image_id)
              WHERE original_dropped_at IS NOT NULL
-                OR (images.rights, images.taken_at) IS DISTINCT FROM (came.rights, came.taken_at)
+                OR (images.rights, images.taken_at, images.frames)
+                   IS DISTINCT FROM (came.rights, came.taken_at, came.frames)
              ORDER BY images.image_id FOR NO KEY UPDATE OF images)
-         UPDATE images SET original_dropped_at = NULL, rights = stale.rights, taken_at = stale.taken_at,
+         UPDATE images SET original_dropped_at = NULL, rights = stale.rights, taken_at = stale.taken_at, frames = stale.frames,
                 stored_at = CASE WHEN stale.dropped THEN now() ELSE stored_at END
          FROM stale WHERE images.image_id = stale.image_id
          RETURNING images.image_id, stale.dropped, stale.told",
@@ -293,6 +300,7 @@ async fn bring_up_to_date(
     .bind(images.keys().map(|id| &id.as_bytes()[..]).collect::<Vec<_>>())
     .bind(images.values().map(|image| Json(&image.rights)).collect::<Vec<_>>())
     .bind(images.values().map(|image| image.taken_at).collect::<Vec<_>>())
+    .bind(images.values().map(|image| frames(image)).collect::<Vec<_>>())
     .fetch_all(tx)
     .await?;
     for (digest, dropped, told) in &rows {

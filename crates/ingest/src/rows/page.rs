@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use time::{Duration, OffsetDateTime};
 use tusou_contract::{ImageId, SightingContext, SightingRights};
 
 use super::Validators;
+use super::limits::{PicturesLeft, Rooms};
 use super::outbox::{Owed, owe};
 use super::reach::{LeftOut, Reached, Seedling, reach_pages, wake_hosts};
 use super::settle::{Ended, Terms, end_pages, next_look};
@@ -101,6 +103,8 @@ pub struct PageSummary {
     pub missing: HashSet<i64>,
     /// Links that are not followed.
     pub left_out: LeftOut,
+    /// Pictures that are shown and not taken.
+    pub pictures_left: PicturesLeft,
 }
 
 /// Writes pages' links, pictures and sightings, and what is owed to the broker for them.
@@ -114,7 +118,9 @@ pub async fn record_pages(
     batch: &PageBatch<'_>,
     terms: &Terms,
 ) -> Result<PageSummary, sqlx::Error> {
-    let links = seedlings(tx, &batch.read).await?;
+    let seeds = seeds_of_pages(tx, &batch.read).await?;
+    let rooms = Rooms::open(tx, &seeds).await?;
+    let links = seedlings(&batch.read, &seeds);
     let reached = if links.is_empty() {
         Reached::default()
     } else {
@@ -140,11 +146,12 @@ pub async fn record_pages(
         read: &read,
         seeded: &seeded,
         gone: &gone,
+        limits: &terms.pictures,
     };
-    let written = shown::write(tx, &shown).await?;
+    let written = shown::write(tx, &shown, rooms).await?;
     wake.extend(&written.due);
 
-    write_read(tx, &read, terms).await?;
+    write_read(tx, &read, &written.left, terms).await?;
     end_pages(tx, &batch.ended.iter().collect::<Vec<_>>(), terms).await?;
 
     // Last, since every page that shows the same logo waits for its row here.
@@ -155,6 +162,10 @@ pub async fn record_pages(
         wake.remove(&record.host_id);
     }
     wake_hosts(tx, &wake).await?;
+    let mut pictures_left = PicturesLeft::default();
+    for left in &written.left {
+        pictures_left.add(left);
+    }
     let asked = batch.read.iter().map(|record| record.page_id);
     let asked = asked.chain(batch.ended.iter().map(|page| page.id));
     Ok(PageSummary {
@@ -163,35 +174,40 @@ pub async fn record_pages(
         images,
         missing: asked.filter(|id| !there.contains(id)).collect(),
         left_out: reached.left_out,
+        pictures_left,
     })
 }
 
-/// What the pages' seeds reach by their links.
-async fn seedlings(
+/// The seeds of the pages that link anywhere or show anything.
+async fn seeds_of_pages(
     tx: &mut PgConnection,
     read: &[&PageRecord],
-) -> Result<Vec<Seedling>, sqlx::Error> {
-    let linking: Vec<&PageRecord> = read
-        .iter()
-        .copied()
-        .filter(|record| !record.links.is_empty() || record.canonical.is_some())
-        .collect();
-    if linking.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<i64> = linking.iter().map(|record| record.page_id).collect();
+) -> Result<BTreeMap<i64, Vec<SeedOf>>, sqlx::Error> {
+    let leads = |record: &&&PageRecord| {
+        !record.links.is_empty() || record.canonical.is_some() || !record.pictures.is_empty()
+    };
+    let leading = read.iter().filter(leads);
+    let ids: Vec<i64> = leading.map(|record| record.page_id).collect();
     let mut seeds: BTreeMap<i64, Vec<SeedOf>> = BTreeMap::new();
+    if ids.is_empty() {
+        return Ok(seeds);
+    }
     for (page, seed) in seeds_of(tx, &ids).await? {
         seeds.entry(page).or_default().push(seed);
     }
+    Ok(seeds)
+}
+
+/// What the pages' seeds reach by their links.
+fn seedlings(read: &[&PageRecord], seeds: &BTreeMap<i64, Vec<SeedOf>>) -> Vec<Seedling> {
     let mut found = Vec::new();
-    for record in linking {
+    for record in read {
         for seed in seeds.get(&record.page_id).into_iter().flatten() {
             found.extend(record.links.iter().filter_map(|link| seed.follow(link)));
             found.extend(record.canonical.iter().filter_map(|own| seed.stay(own)));
         }
     }
-    Ok(found)
+    found
 }
 
 /// Locks the batch's pages, so that a seed's removal either sees what they show or is seen here.
@@ -229,6 +245,7 @@ async fn seeded(tx: &mut PgConnection, read: &[&PageRecord]) -> Result<HashSet<i
 async fn write_read(
     tx: &mut PgConnection,
     read: &[&PageRecord],
+    left: &[PicturesLeft],
     terms: &Terms,
 ) -> Result<(), sqlx::Error> {
     if read.is_empty() {
@@ -245,7 +262,7 @@ async fn write_read(
         "UPDATE pages SET
             state = CASE WHEN pages.due_at = came.due_at THEN 'done' ELSE pages.state END,
             attempts = pages.attempts + 1, reason = came.cut, status = came.status, title = came.title, lang = came.lang,
-            unparsable = came.unparsable, moved_to = NULL, fetched_at = now(),
+            unparsable = came.unparsable, pictures_left = came.pictures_left, moved_to = NULL, fetched_at = now(),
             is_feed = came.is_feed, named = came.named, left_out = came.left_out,
             etag = CASE WHEN pages.due_at = came.due_at THEN came.etag ELSE pages.etag END,
             last_modified = CASE WHEN pages.due_at = came.due_at THEN came.last_modified ELSE pages.last_modified END,
@@ -256,9 +273,9 @@ async fn write_read(
                               THEN now() + make_interval(secs => ",
                                    next_look!("pages", "pages.content_hash IS DISTINCT FROM came.content_hash"), ") END
          FROM unnest($3::bigint[], $4::timestamptz[], $5::int[], $6::text[], $7::int[], $8::text[],
-                     $9::text[], $10::bytea[], $11::text[], $12::bool[], $13::int[], $14::int[], $15::text[])
+                     $9::text[], $10::bytea[], $11::text[], $12::bool[], $13::int[], $14::int[], $15::text[], $16::jsonb[])
               AS came (page_id, due_at, status, title, unparsable, etag, last_modified, content_hash, lang,
-                       is_feed, named, left_out, cut)
+                       is_feed, named, left_out, cut, pictures_left)
          WHERE pages.page_id = came.page_id"
     ))
     .bind(min)
@@ -276,6 +293,7 @@ async fn write_read(
     .bind(counts(|page| page.reading.named))
     .bind(counts(|page| page.reading.left_out))
     .bind(read.iter().map(|page| page.reading.cut).collect::<Vec<_>>())
+    .bind(left.iter().map(Json).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())

@@ -6,9 +6,10 @@ use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 
 use super::budget::Budgets;
+use super::limits::PictureLimits;
 
 /// By what rules outcomes are written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Terms {
     /// How long "this image has changed" rests in the outbox, so that many changes are one.
     pub coalesce: Duration,
@@ -18,6 +19,8 @@ pub struct Terms {
     pub revisit_max_seconds: u32,
     /// How many pages of a host may become known.
     pub budgets: Budgets,
+    /// Which pictures of pages become known.
+    pub pictures: PictureLimits,
 }
 
 impl Terms {
@@ -135,7 +138,8 @@ pub(super) async fn end_pages(
     const STATEMENT: &str = end_statement!(
         "pages",
         "page_id",
-        "content_hash = CASE WHEN ended.gone THEN NULL ELSE url.content_hash END"
+        "content_hash = CASE WHEN ended.gone THEN NULL ELSE url.content_hash END,
+                pictures_left = CASE WHEN ended.gone THEN '{}' ELSE url.pictures_left END"
     );
     end(tx, STATEMENT, ended, terms).await
 }

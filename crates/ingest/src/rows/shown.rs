@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use tusou_contract::ImageId;
 
+use super::limits::{PictureLimits, PicturesLeft, Rooms, Shows, beyond};
 use super::page::{PagePicture, PageRecord};
 use super::reach::host_ids;
 use super::removals::kept_out_urls;
@@ -20,6 +21,8 @@ pub(super) struct Shown<'a> {
     pub(super) seeded: &'a HashSet<i64>,
     /// Pages that show nothing any more. Their rows are locked.
     pub(super) gone: &'a [i64],
+    /// Which of the pictures that they show become known.
+    pub(super) limits: &'a PictureLimits,
 }
 
 /// What was written.
@@ -30,6 +33,8 @@ pub(super) struct Written {
     pub(super) seen: Vec<Sight>,
     /// Where pictures are no longer shown.
     pub(super) parted: Vec<Place>,
+    /// What each page that was read shows and is not taken.
+    pub(super) left: Vec<PicturesLeft>,
 }
 
 /// A picture's URL, as the pages of the batch show it.
@@ -47,15 +52,21 @@ const ROWS: usize = 5_000;
 pub(super) async fn write(
     tx: &mut PgConnection,
     shown: &Shown<'_>,
+    rooms: Option<Rooms>,
 ) -> Result<Written, sqlx::Error> {
     let kept_out = kept_out(tx, shown.read).await?;
+    let read = shown.read.iter().map(|record| shown.limits.choose(record));
+    let mut read: Vec<Shows<'_>> = read.collect();
+    for shows in &mut read {
+        shows.pictures.retain(|picture| !is_kept_out(picture, &kept_out));
+    }
     let mut wanted: BTreeMap<&str, Wanted<'_>> = BTreeMap::new();
-    for record in shown.read {
+    for Shows {
+        record, pictures, ..
+    } in &read
+    {
         let seeded = shown.seeded.contains(&record.page_id);
-        for picture in &record.pictures {
-            if is_kept_out(picture, &kept_out) {
-                continue;
-            }
+        for picture in pictures {
             let address = &picture.address;
             wanted
                 .entry(address.as_str())
@@ -66,14 +77,25 @@ pub(super) async fn write(
                 .seeded |= seeded;
         }
     }
+    let seeded = wanted.iter().filter(|(_, wanted)| wanted.seeded);
+    let seeded = seeded.map(|(url, wanted)| (*url, wanted.address)).collect();
+    for url in beyond(tx, &mut read, &seeded, shown.limits.per_host, rooms).await? {
+        wanted.remove(url);
+    }
     let before = shown_before(tx, shown).await?;
     let (mut known, mut due) = insert_new(tx, &wanted).await?;
     wanted.retain(|url, _| !known.contains_key(*url));
     due.extend(take_up_again(tx, &wanted).await?);
     let urls: Vec<&str> = wanted.keys().copied().collect();
     known.extend(lock(tx, &urls, &before).await?);
-    let (seen, parted) = replace(tx, shown, &known, &kept_out, before).await?;
-    Ok(Written { due, seen, parted })
+    let (seen, parted) = replace(tx, &read, &known, before).await?;
+    let left = read.into_iter().map(|shows| shows.left).collect();
+    Ok(Written {
+        due,
+        seen,
+        parted,
+        left,
+    })
 }
 
 /// What a removal keeps out of what the pages show: pictures, and pages that a sitemap or feed names
@@ -229,19 +251,19 @@ async fn lock(
 /// Brings `page_images` to what the pages show now, touching only what differs.
 async fn replace(
     tx: &mut PgConnection,
-    shown: &Shown<'_>,
+    read: &[Shows<'_>],
     known: &Known,
     kept_out: &HashSet<String>,
     mut before: HashSet<Place>,
 ) -> Result<(Vec<Sight>, Vec<Place>), sqlx::Error> {
     let mut now: BTreeMap<Place, &PagePicture> = BTreeMap::new();
     let mut seen = Vec::new();
-    for record in shown.read {
-        for picture in &record.pictures {
-            if is_kept_out(picture, kept_out) {
-                continue;
-            }
-            // One that was removed meanwhile is not known.
+    for Shows {
+        record, pictures, ..
+    } in read
+    {
+        for picture in pictures {
+            // One that is beyond a limit, or was removed meanwhile, is not known.
             let Some((id, image)) = known.get(picture.address.as_str()) else {
                 continue;
             };
@@ -249,7 +271,7 @@ async fn replace(
             if now.contains_key(&place) {
                 continue;
             }
-            now.insert(place, picture);
+            now.insert(place, *picture);
             seen.extend(image.map(|image| (image, place)));
         }
     }

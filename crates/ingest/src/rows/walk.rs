@@ -18,6 +18,8 @@ pub struct SeedOf {
     pub depth: i32,
     /// Links followed from the seed's page.
     pub max_depth: i32,
+    /// Whether it takes no more than a number of pictures.
+    pub limits_images: bool,
 }
 
 impl SeedOf {
@@ -49,20 +51,29 @@ pub async fn seeds_of(
     tx: &mut PgConnection,
     page_ids: &[i64],
 ) -> Result<Vec<(i64, SeedOf)>, sqlx::Error> {
-    let rows: Vec<(i64, i64, String, String, i32, i32)> = sqlx::query_as(
-        "SELECT page_id, seed_id, scope_url, scope, depth, max_depth
+    let rows: Vec<(i64, i64, String, String, i32, i32, bool)> = sqlx::query_as(
+        "SELECT page_id, seed_id, scope_url, scope, depth, max_depth, max_images IS NOT NULL
          FROM seed_pages JOIN seeds USING (seed_id) WHERE page_id = ANY($1) ORDER BY page_id, seed_id",
     )
     .bind(page_ids)
     .fetch_all(tx)
     .await?;
-    let seed = |(page_id, seed_id, url, scope, depth, max_depth): (_, _, String, String, _, _)| {
+    let seed = |(page_id, seed_id, url, scope, depth, max_depth, limits_images): (
+        _,
+        _,
+        String,
+        String,
+        _,
+        _,
+        _,
+    )| {
         let seed = SeedOf {
             seed_id,
             scope_url: Address::parse(&url).ok()?,
             scope: scope.parse().ok()?,
             depth,
             max_depth,
+            limits_images,
         };
         Some((page_id, seed))
     };

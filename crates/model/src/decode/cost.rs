@@ -16,7 +16,8 @@ pub(super) fn memory(
     let working = match format {
         // A progressive JPEG keeps two bytes of coefficients for each of up to four components.
         ImageFormat::Jpeg if is_progressive(bytes) => pixels * 8,
-        ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::Bmp => 0,
+        // An AVIF's cost is told by its own sequence headers, and not here.
+        ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::Bmp | ImageFormat::Avif => 0,
         // The canvas and the frame of an animation, or planes of luma and chroma.
         ImageFormat::Webp => pixels * 8,
         ImageFormat::Gif => pixels * 4,

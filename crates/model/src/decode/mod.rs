@@ -3,6 +3,7 @@
 //! Headers are read first, and a picture's cost is refused before anything is allocated for it.
 //! A decoder's panic is an error like others.
 
+mod avif;
 mod cost;
 
 use std::io::{Cursor, ErrorKind};
@@ -143,8 +144,9 @@ fn is_early_end(error: &(dyn std::error::Error + 'static)) -> bool {
 /// # Errors
 /// Every [`DecodeError`].
 pub fn inspect(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<Plan, DecodeError> {
-    guarded(format, || {
-        Opened::open(bytes, format, limits).map(|opened| opened.plan)
+    guarded(format, || match codec(format) {
+        Some(codec) => Opened::open(bytes, format, codec, limits).map(|opened| opened.plan),
+        None => avif::inspect(bytes, limits),
     })
 }
 
@@ -155,11 +157,14 @@ pub fn inspect(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<Pla
 /// Every [`DecodeError`].
 pub fn decode(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<RgbImage, DecodeError> {
     guarded(format, || {
+        let Some(codec) = codec(format) else {
+            return avif::decode(bytes, limits);
+        };
         let Opened {
             decoder,
             orientation,
             ..
-        } = Opened::open(bytes, format, limits)?;
+        } = Opened::open(bytes, format, codec, limits)?;
         let decoded = DynamicImage::from_decoder(decoder)
             .map_err(|cause| DecodeError::of(format, limits, cause))?;
         let mut upright = DynamicImage::ImageRgb8(over_white(decoded));
@@ -176,9 +181,14 @@ struct Opened<D> {
 }
 
 impl<'a> Opened<Box<dyn ImageDecoder + 'a>> {
-    fn open(bytes: &'a [u8], format: ImageFormat, limits: &Limits) -> Result<Self, DecodeError> {
+    fn open(
+        bytes: &'a [u8],
+        format: ImageFormat,
+        codec: image::ImageFormat,
+        limits: &Limits,
+    ) -> Result<Self, DecodeError> {
         let failed = |cause| DecodeError::of(format, limits, cause);
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), codec(format));
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), codec);
         let mut allowed = image::Limits::default();
         allowed.max_alloc = Some(limits.max_memory);
         reader.limits(allowed);
@@ -228,14 +238,16 @@ fn turns(orientation: Orientation) -> bool {
     )
 }
 
-fn codec(format: ImageFormat) -> image::ImageFormat {
-    match format {
+/// The format as the library names it, where that decodes it: AVIF is decoded here.
+fn codec(format: ImageFormat) -> Option<image::ImageFormat> {
+    Some(match format {
         ImageFormat::Jpeg => image::ImageFormat::Jpeg,
         ImageFormat::Png => image::ImageFormat::Png,
         ImageFormat::Webp => image::ImageFormat::WebP,
         ImageFormat::Gif => image::ImageFormat::Gif,
         ImageFormat::Bmp => image::ImageFormat::Bmp,
-    }
+        ImageFormat::Avif => return None,
+    })
 }
 
 fn guarded<T>(
@@ -262,14 +274,19 @@ fn over_white(image: DynamicImage) -> RgbImage {
     let mut bytes = rgba.into_raw();
     let pixels = bytes.len() / 4;
     for pixel in 0..pixels {
-        let alpha = u32::from(bytes[pixel * 4 + 3]);
+        let alpha = bytes[pixel * 4 + 3];
         for channel in 0..3 {
-            let value = u32::from(bytes[pixel * 4 + channel]);
-            bytes[pixel * 3 + channel] = ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+            bytes[pixel * 3 + channel] = over_white_pixel(bytes[pixel * 4 + channel], alpha);
         }
     }
     bytes.truncate(pixels * 3);
     RgbImage::from_raw(width, height, bytes).expect("three bytes are left of each pixel")
+}
+
+/// A value with its alpha over white.
+fn over_white_pixel(value: u8, alpha: u8) -> u8 {
+    let (value, alpha) = (u32::from(value), u32::from(alpha));
+    ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     faults.extend(urls(config));
     faults.extend(names(config));
     faults.extend(relations(config));
+    let pictures = config.pictures.faults().into_iter();
+    faults.extend(pictures.map(|(key, reason)| fault(key, reason)));
     faults
 }
 
@@ -61,14 +63,18 @@ fn numbers(config: &Config) -> Vec<Fault> {
         let Value::Integer(number) = value else {
             continue;
         };
-        let least = i64::from(!MAY_BE_ZERO.contains(&key.as_str()));
+        // Of pictures, 0 is no limit.
+        let may_be_zero = MAY_BE_ZERO.contains(&key.as_str()) || key.starts_with("pictures.");
+        let least = i64::from(!may_be_zero);
         let most = match key.as_str() {
             // A petabyte: a disk's size, not a body's.
             "blobs.min_free_bytes" => 1 << 50,
             "crawler.revisit_min_seconds" | "crawler.revisit_max_seconds" => {
                 2 * 365 * DAY_MS / 1000
             }
-            "crawler.max_host_pages" | "crawler.max_pattern_pages" => 1_000_000_000,
+            "crawler.max_host_pages" | "crawler.max_pattern_pages" | "pictures.max_per_host" => {
+                1_000_000_000
+            }
             // Several are held in memory at once.
             "discovery.max_sitemap_bytes" => 128 << 20,
             key if key.ends_with("_ms") => DAY_MS,

@@ -58,6 +58,18 @@ pub enum FetchError {
         /// The most bytes allowed.
         limit: u64,
     },
+    /// Whoever asked does not want it: the fetch stopped there.
+    #[error("the answer is not wanted ({reason})")]
+    Stopped {
+        /// A short word.
+        reason: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// Bytes of the body that came.
+        came: u64,
+        /// Bytes that did not, where the body's length is known.
+        saved: Option<u64>,
+    },
     /// The peer broke HTTP, the compression or the connection.
     #[error("the exchange broke")]
     Broken(#[source] reqwest::Error),
@@ -65,7 +77,8 @@ pub enum FetchError {
 
 impl FetchError {
     /// A short word for rows and metrics: `bad_url`, `address_refused`, `credentials`, `bad_port`,
-    /// `bad_encoding`, `dns`, `connect`, `tls`, `timeout`, `too_large`, `broken`, `contact_unset`.
+    /// `bad_encoding`, `dns`, `connect`, `tls`, `timeout`, `too_large`, `broken`, `contact_unset`; for
+    /// what was not wanted the reason that was given.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::BadUrl(_) => "bad_url",
@@ -79,6 +92,7 @@ impl FetchError {
             Self::Tls(_) => "tls",
             Self::Timeout(_) => "timeout",
             Self::TooLarge { .. } => "too_large",
+            Self::Stopped { reason, .. } => reason,
             Self::Broken(_) => "broken",
         }
     }
@@ -93,6 +107,7 @@ impl FetchError {
             | Self::BadPort(_)
             | Self::Encoding(_)
             | Self::TooLarge { .. }
+            | Self::Stopped { .. }
             | Self::Tls(_) => false,
             Self::Dns { cause, .. } => {
                 let resolved = cause.as_ref().and_then(|cause| find::<ResolveError>(cause));

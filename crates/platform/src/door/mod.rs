@@ -7,7 +7,9 @@
 //! https is not asked again as http. Every wait, every head and every body is bounded.
 
 mod answer;
+mod body;
 mod error;
+mod judge;
 mod policy;
 mod ports;
 mod resolve;
@@ -18,23 +20,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use body::Body;
+
 pub use answer::Answer;
 pub use error::FetchError;
+pub use judge::{Judge, Judged, TakeAll};
 pub use policy::AddressPolicy;
 
 use crate::config::Network;
 
 /// Of an answer that is no success only the status and a little of the body matter.
 const UNSUCCESSFUL_BODY: u64 = 64 * 1024;
-
-/// What is set aside for a body at most before any of it has come: a length is only a claim.
-const CLAIM: u64 = 1 << 20;
 
 /// Most headers of an answer; the parser of HTTP/1 holds 408 KiB of them at most.
 const HEADERS: usize = 100;
@@ -189,6 +189,22 @@ impl Door {
         longer: Longer,
         on_head: impl FnOnce(),
     ) -> Result<Answer, FetchError> {
+        self.ask_judged(url, headers, limits, longer, &mut TakeAll, on_head)
+            .await
+    }
+
+    /// As [`Door::ask`], while `judge` looks at a successful answer as it comes. What it does not want
+    /// is [`FetchError::Stopped`], and the rest is not fetched: the connection is closed, unless so
+    /// little is left that another one would cost more.
+    pub async fn ask_judged(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        limits: &Limits,
+        longer: Longer,
+        judge: &mut dyn Judge,
+        on_head: impl FnOnce(),
+    ) -> Result<Answer, FetchError> {
         let started = Instant::now();
         self.check(url)?;
         let request = self.client.get(url.clone()).headers(headers).send();
@@ -208,16 +224,18 @@ impl Door {
             if let Some(coding) = left_coding(&headers) {
                 return Err(FetchError::Encoding(coding));
             }
-            read_body(url, response, limits, started, longer, &mut BytesMut::new()).await?
+            let mut body = Body::of(url, response, limits, started);
+            let judged = judge.head(&headers, body.length);
+            body.read_judged(longer, judged, judge).await?
         } else {
             let limits = Limits {
                 max_bytes: limits.max_bytes.min(UNSUCCESSFUL_BODY),
                 ..*limits
             };
-            let mut come = BytesMut::new();
-            match read_body(url, response, &limits, started, Longer::Cut, &mut come).await {
+            let mut body = Body::of(url, response, &limits, started);
+            match body.read(Longer::Cut).await {
                 Ok(body) => body,
-                Err(_) => come.freeze(),
+                Err(_) => body.come.freeze(),
             }
         };
         Ok(Answer {
@@ -258,45 +276,4 @@ fn left_coding(headers: &HeaderMap) -> Option<String> {
     });
     let text = String::from_utf8_lossy(left?.as_bytes()).into_owned();
     Some(text.chars().take(SHOWN).collect())
-}
-
-/// Reads the body into `come`, chunk by chunk; a decoder's chunk is at most 4 KiB, so that even a
-/// decompression bomb stops within 4 KiB of the limit.
-async fn read_body(
-    url: &Url,
-    mut response: Response,
-    limits: &Limits,
-    started: Instant,
-    longer: Longer,
-    come: &mut BytesMut,
-) -> Result<Bytes, FetchError> {
-    let limit = limits.max_bytes;
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let too_large = FetchError::TooLarge { limit };
-    if let Some(claimed) = response.content_length() {
-        if claimed > limit && longer == Longer::Refuse {
-            return Err(too_large);
-        }
-        come.reserve(usize::try_from(claimed.min(limit).min(CLAIM)).unwrap_or(0));
-    }
-    loop {
-        let left = limits.total_timeout.saturating_sub(started.elapsed());
-        let patience = limits.read_timeout.min(left);
-        let chunk = match timeout(patience, response.chunk()).await {
-            Ok(Ok(Some(chunk))) => chunk,
-            Ok(Ok(None)) => return Ok(come.split().freeze()),
-            Ok(Err(error)) => return Err(FetchError::of(url, error)),
-            Err(_) if patience == left => return Err(FetchError::Timeout("whole fetch")),
-            Err(_) => return Err(FetchError::Timeout("silence")),
-        };
-        let room = most.saturating_sub(come.len());
-        if chunk.len() > room {
-            if longer == Longer::Refuse {
-                return Err(too_large);
-            }
-            come.extend_from_slice(&chunk[..room]);
-            return Ok(come.split().freeze());
-        }
-        come.extend_from_slice(&chunk);
-    }
 }

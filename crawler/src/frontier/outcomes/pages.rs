@@ -5,6 +5,7 @@ use tusou_ingest::{PageBatch, record_pages};
 use super::super::{Frontier, transaction};
 use super::{Job, Outcome, Written, of_held, tell_left_out};
 use crate::error::CrawlError;
+use crate::metrics;
 
 impl Frontier {
     pub(super) async fn write_pages(
@@ -27,6 +28,7 @@ impl Frontier {
         })?;
         self.gate.outbox_written(summary.images);
         tell_left_out(&summary.left_out);
+        metrics::pictures_left(&summary.pictures_left);
         tracing::debug!(
             outcomes = jobs.len(),
             pages = summary.pages,

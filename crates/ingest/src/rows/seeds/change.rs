@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::super::again_where_it_met;
 use super::super::reach::wake_hosts;
-use super::reach;
+use super::{limit_images, more_images, most_images, reach};
 use crate::address::{Address, AddressError, Scope};
 
 /// Pages whose scope is judged at once.
@@ -19,6 +19,8 @@ pub struct SeedChange {
     pub max_depth: Option<u32>,
     /// The most pages that belong to the seed.
     pub max_pages: Option<u64>,
+    /// The most picture URLs that become known by it; 0: no limit.
+    pub max_images: Option<u64>,
 }
 
 /// What [`edit`] did.
@@ -32,6 +34,8 @@ pub struct SeedEdited {
     pub max_depth: u32,
     /// Its bounds now.
     pub max_pages: u64,
+    /// Its bounds now; 0: no limit.
+    pub max_images: u64,
     /// Pages that are read again, since links that were left out may now be followed.
     pub due: u64,
     /// Pages that no longer belong to the seed.
@@ -90,6 +94,7 @@ struct Row {
     scope: String,
     max_depth: i32,
     max_pages: i64,
+    max_images: Option<i64>,
 }
 
 /// Changes a seed's bounds, in one transaction. Where they grew its pages are read again, as in
@@ -150,6 +155,8 @@ async fn edit_once(
         .bind(max_pages)
         .execute(&mut *tx)
         .await?;
+    let max_images = change.max_images.map_or(row.max_images, most_images);
+    limit_images(&mut tx, seed_id, max_images).await?;
 
     let mut outside = Vec::new();
     if scope != old_scope || max_depth < row.max_depth {
@@ -160,7 +167,10 @@ async fn edit_once(
     let more = leave(&mut tx, seed_id, &surplus).await?;
     (left, skipped) = (left + more.0, skipped + more.1);
 
-    let grew = scope != old_scope || max_depth > row.max_depth || max_pages > row.max_pages;
+    let grew = scope != old_scope
+        || max_depth > row.max_depth
+        || max_pages > row.max_pages
+        || more_images(row.max_images, max_images);
     let reached = reach(&mut tx, seed_id, &url, grew, grew).await?;
     wake_hosts(&mut tx, &reached.hosts).await?;
     if dry_run {
@@ -173,6 +183,7 @@ async fn edit_once(
         scope,
         max_depth: max_depth.unsigned_abs(),
         max_pages: max_pages.unsigned_abs(),
+        max_images: max_images.map_or(0, i64::unsigned_abs),
         due: reached.due,
         left,
         skipped,
@@ -181,7 +192,7 @@ async fn edit_once(
 
 async fn lock(tx: &mut PgConnection, seed_id: i64) -> Result<Option<Row>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT url, scope_url, scope, max_depth, max_pages FROM seeds WHERE seed_id = $1 FOR UPDATE",
+        "SELECT url, scope_url, scope, max_depth, max_pages, max_images FROM seeds WHERE seed_id = $1 FOR UPDATE",
     )
     .bind(seed_id)
     .fetch_optional(tx)

@@ -24,6 +24,8 @@ pub struct NewSeed {
     pub max_depth: u32,
     /// The most pages that belong to the seed.
     pub max_pages: u64,
+    /// The most picture URLs that become known by it; 0: no limit.
+    pub max_images: u64,
 }
 
 /// What [`add`] did.
@@ -48,6 +50,8 @@ pub struct SeedRow {
     pub max_depth: i32,
     /// The most pages that belong to the seed.
     pub max_pages: i64,
+    /// The most picture URLs that become known by it; none: no limit.
+    pub max_images: Option<i64>,
     /// How many pages belong to it.
     pub pages: i64,
     /// How many of them are due.
@@ -60,7 +64,7 @@ pub struct SeedRow {
 /// Every seed, the oldest first.
 pub async fn list(pool: &PgPool) -> Result<Vec<SeedRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT seed_id, url, scope, max_depth, max_pages, seeds.pages, created_at,
+        "SELECT seed_id, url, scope, max_depth, max_pages, max_images, seeds.pages, created_at,
                 (SELECT count(*) FROM seed_pages JOIN pages USING (page_id)
                  WHERE seed_pages.seed_id = seeds.seed_id AND state = 'due' AND kind <> 'sitemap') AS due
          FROM seeds ORDER BY seed_id",
@@ -89,8 +93,9 @@ async fn add_once(pool: &PgPool, seed: &NewSeed) -> Result<SeedAdded, sqlx::Erro
     let mut tx = pool.begin().await?;
     let depth = i32::try_from(seed.max_depth).unwrap_or(i32::MAX);
     let pages = i64::try_from(seed.max_pages).unwrap_or(i64::MAX);
-    let before: Option<(i64, i32, i64)> = sqlx::query_as(
-        "SELECT seed_id, max_depth, max_pages FROM seeds WHERE url = $1 AND scope = $2 FOR NO KEY UPDATE",
+    let images = most_images(seed.max_images);
+    let before: Option<(i64, i32, i64, Option<i64>)> = sqlx::query_as(
+        "SELECT seed_id, max_depth, max_pages, max_images FROM seeds WHERE url = $1 AND scope = $2 FOR NO KEY UPDATE",
     )
     .bind(seed.url.as_str())
     .bind(seed.scope.as_str())
@@ -107,8 +112,10 @@ async fn add_once(pool: &PgPool, seed: &NewSeed) -> Result<SeedAdded, sqlx::Erro
     .bind(pages)
     .fetch_one(&mut *tx)
     .await?;
-    let grew =
-        before.is_some_and(|(_, old_depth, old_pages)| depth > old_depth || pages > old_pages);
+    limit_images(&mut tx, seed_id, images).await?;
+    let grew = before.is_some_and(|(_, old_depth, old_pages, old_images)| {
+        depth > old_depth || pages > old_pages || more_images(old_images, images)
+    });
     let reached = reach(&mut tx, seed_id, &seed.url, before.is_some(), grew).await?;
     wake_hosts(&mut tx, &reached.hosts).await?;
     tx.commit().await?;
@@ -116,6 +123,37 @@ async fn add_once(pool: &PgPool, seed: &NewSeed) -> Result<SeedAdded, sqlx::Erro
         seed_id,
         known: before.is_some(),
     })
+}
+
+/// What a row holds of a limit of which 0 is none.
+fn most_images(most: u64) -> Option<i64> {
+    (most > 0).then(|| i64::try_from(most).unwrap_or(i64::MAX))
+}
+
+/// Whether a limit of pictures lets more in than the one before.
+fn more_images(before: Option<i64>, now: Option<i64>) -> bool {
+    before.is_some_and(|before| now.is_none_or(|now| now > before))
+}
+
+/// Limits the pictures of a seed, whose row is locked. Those that its pages show already count: they were
+/// not counted while there was no limit.
+async fn limit_images(
+    tx: &mut PgConnection,
+    seed_id: i64,
+    most: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE seeds SET max_images = $2,
+                images = CASE WHEN $2 IS NULL OR max_images IS NOT NULL THEN images ELSE (
+                    SELECT count(DISTINCT image_url_id) FROM seed_pages JOIN page_images USING (page_id)
+                    WHERE seed_pages.seed_id = seeds.seed_id) END
+         WHERE seed_id = $1 AND max_images IS DISTINCT FROM $2",
+    )
+    .bind(seed_id)
+    .bind(most)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// Makes a seed's own page due; of a seed that was there its failed pages too, and where its bounds

@@ -2,6 +2,7 @@
 
 mod crawler;
 mod discovery;
+mod pictures;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use super::keep::KeepOriginals;
 
 pub use crawler::Crawler;
 pub use discovery::Discovery;
+pub use pictures::Pictures;
 
 /// The whole configuration, of all services: one file serves them all.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub crawler: Crawler,
     /// Ways into a site beside its links.
     pub discovery: Discovery,
+    /// Which pictures it takes.
+    pub pictures: Pictures,
     /// The encoder.
     pub encoder: Encoder,
     /// The indexer.

@@ -6,8 +6,8 @@ use tusou_contract::{ImageId, Rights, SightingContext, SightingRights};
 use tusou_ingest::seeds::{self, NewSeed};
 use tusou_ingest::{
     Address, Budgets, End, Ended, FetchedUrl, ImageBatch, PageBatch, PagePicture, PageRecord,
-    PageSummary, PictureWritten, Reading, Scope, Terms, Validators, VerifiedImage, record_images,
-    record_pages, verify,
+    PageSummary, PictureLimits, PictureWritten, Reading, Scope, Terms, Validators, VerifiedImage,
+    record_images, record_pages, verify,
 };
 use tusou_testkit::{World, pictures};
 
@@ -19,6 +19,7 @@ const TERMS: Terms = Terms {
     revisit_min_seconds: DAY,
     revisit_max_seconds: 60 * DAY,
     budgets: Budgets::UNBOUNDED,
+    pictures: PictureLimits::NONE,
 };
 
 /// A world's database with a seed, and how many outcomes are written together there.
@@ -35,6 +36,7 @@ impl Desk {
             scope: Scope::Host,
             max_depth: 5,
             max_pages: 100,
+            max_images: 0,
         };
         let added = seeds::add(world.pool(), &seed).await;
         added.expect("the world's database answers");

@@ -313,6 +313,7 @@ async fn what_postgres_refuses_and_what_comes_under_an_old_lease_take_no_mates_a
             scope: Scope::Host,
             max_depth: 1,
             max_pages: 100,
+            max_images: 0,
         };
         let added = seeds::add(world.pool(), &seed).await;
         added.expect("the world's database answers");
