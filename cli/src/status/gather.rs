@@ -98,6 +98,7 @@ async fn count(config: &Config, pool: &PgPool, behind: &[String]) -> Result<Stat
         image_urls: rows.image_urls().await?,
         unparsable_urls: rows.unparsable_urls().await?,
         seeds: rows.seeds().await?,
+        lists: rows.lists().await?,
         images: rows.images(generation_id, config.indexer.keep_gone).await?,
         sightings: rows.sightings().await?,
         outbox: rows.outbox().await?,

@@ -2,6 +2,8 @@
 //! outbox messages. The crawler and `tusou` use the same code.
 
 pub mod address;
+pub mod folder;
+pub mod list;
 pub mod rights;
 mod rows;
 pub mod text;
@@ -15,6 +17,7 @@ pub use rows::budget::Budgets;
 pub use rows::image::{
     FetchedUrl, ImageBatch, ImagesRecorded, PictureWritten, StoredImage, record_images,
 };
+pub use rows::lists;
 pub use rows::outbox::{Owed, owe};
 pub use rows::page::{PageBatch, PagePicture, PageRecord, PageSummary, record_pages};
 pub use rows::pauses;

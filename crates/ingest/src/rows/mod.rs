@@ -2,13 +2,14 @@
 //!
 //! Every transaction takes its locks in one order, so that none waits for another in a circle:
 //! seeds, hosts (inserts), URL patterns, pages, seed pages, image URLs, page images, images, sightings, outbox,
-//! and hosts (to wake them) last; within a table by key, pages and image URLs by URL.
+//! lists, and hosts (to wake them) last; within a table by key, pages and image URLs by URL.
 
 use tusou_contract::ImageId;
 
 pub(crate) mod again;
 pub(crate) mod budget;
 pub(crate) mod image;
+pub mod lists;
 pub(crate) mod outbox;
 pub(crate) mod page;
 pub mod pauses;
