@@ -19,7 +19,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Adds sites to crawl; lists, edits and removes them
-    Seed(crate::seed::args::Seed),
+    Seed(Box<crate::seed::args::Seed>),
     /// Takes in a folder of pictures, and what has changed in it since
     Import(crate::import::args::Import),
     /// Fetches once more what was fetched: a seed's, one URL, or everything
@@ -157,9 +157,29 @@ mod tests {
             vec!["seed", "edit", "3", "--limit", "10", "--dry-run"],
             vec!["seed", "remove", "3"],
             vec!["seed", "lists", "--json"],
-            vec!["seed", "--list", "a.csv", "b.tsv000", "--url-column", "u", "--dry-run"],
-            vec!["seed", "--list", "a.csv", "--name", "n", "--again", "--bad", "x", "--json"],
-            vec!["import", "pictures", "--name", "n", "--depth", "3", "--follow-links", "--jobs", "2"],
+            vec![
+                "seed",
+                "--list",
+                "a.csv",
+                "b.tsv000",
+                "--url-column",
+                "u",
+                "--dry-run",
+            ],
+            vec![
+                "seed", "--list", "a.csv", "--name", "n", "--again", "--bad", "x", "--json",
+            ],
+            vec![
+                "import",
+                "pictures",
+                "--name",
+                "n",
+                "--depth",
+                "3",
+                "--follow-links",
+                "--jobs",
+                "2",
+            ],
             vec!["recrawl", "3", "--dry-run"],
             vec!["recrawl", "http://a.test/"],
             vec!["recrawl", "--all"],

@@ -124,7 +124,11 @@ fn try_read(file: &FolderFile, limits: Limits) -> io::Result<Look> {
     if file.bytes > limits.bytes {
         return Ok(Look::Failed("too_large"));
     }
-    bytes.reserve_exact(usize::try_from(file.bytes).unwrap_or(0).saturating_sub(bytes.len()));
+    bytes.reserve_exact(
+        usize::try_from(file.bytes)
+            .unwrap_or(0)
+            .saturating_sub(bytes.len()),
+    );
     let rest = (limits.bytes + 1).saturating_sub(bytes.len() as u64);
     opened.take(rest).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limits.bytes {

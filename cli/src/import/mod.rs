@@ -16,7 +16,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tusou_contract::BlobKey;
-use tusou_ingest::folder::{self, Bounds, Found, FolderFile, Left, Walk};
+use tusou_ingest::folder::{self, Bounds, FolderFile, Found, Left, Walk};
 use tusou_ingest::lists::{self, FilesRecorded, KnownFile, LookedAt, Reading};
 use tusou_ingest::{Budgets, PictureWritten, Terms, is_collision};
 use tusou_platform::blobs::BlobStore;
@@ -63,7 +63,9 @@ pub(crate) async fn run(config: &Config, args: &Import, out: &mut dyn Write) -> 
     let blobs = BlobStore::open(&config.blobs)?;
     let reading = match args.dry_run {
         true => None,
-        false => Some(lists::begin_folder(&pool, &name, &path.to_string_lossy(), args.moved).await?),
+        false => {
+            Some(lists::begin_folder(&pool, &name, &path.to_string_lossy(), args.moved).await?)
+        }
     };
     let mut known = Known::new(&pool, &address);
     // What is known is not taken for gone because a disk is not mounted.
@@ -76,12 +78,7 @@ pub(crate) async fn run(config: &Config, args: &Import, out: &mut dyn Write) -> 
         pool: &pool,
         blobs,
         reading,
-        report: Report {
-            name,
-            path: path.display().to_string(),
-            dry_run: args.dry_run,
-            ..Report::default()
-        },
+        report: Report::new(name, &path, args.dry_run),
         waiting: Vec::new(),
         gone: Vec::new(),
         told: Instant::now(),
@@ -92,7 +89,10 @@ pub(crate) async fn run(config: &Config, args: &Import, out: &mut dyn Write) -> 
     } else {
         write!(out, "{}", report::text(&report))?;
         if !args.dry_run {
-            writeln!(out, "`tusou status` shows how far they are on their way into the index.")?;
+            writeln!(
+                out,
+                "`tusou status` shows how far they are on their way into the index."
+            )?;
         }
     }
     Ok(())
@@ -243,7 +243,9 @@ impl Importing<'_> {
                 let mut tries = 0;
                 loop {
                     match self.write_once(reading, &files).await {
-                        Err(Error::Query { cause, .. }) if is_collision(&cause) && tries < TRIES => {
+                        Err(Error::Query { cause, .. })
+                            if is_collision(&cause) && tries < TRIES =>
+                        {
                             tries += 1;
                         }
                         written => break written?,
@@ -271,7 +273,11 @@ impl Importing<'_> {
                 None => false,
             };
             let report = &mut self.report;
-            *(if looked.known { &mut report.changed } else { &mut report.new }) += 1;
+            *(if looked.known {
+                &mut report.changed
+            } else {
+                &mut report.new
+            }) += 1;
             if is_new {
                 report.images += 1;
                 report.bytes += image.bytes.len() as u64;
@@ -287,14 +293,17 @@ impl Importing<'_> {
     ) -> Result<FilesRecorded, Error> {
         let failed = Error::query("write files of a folder");
         let mut tx = self.pool.begin().await.map_err(&failed)?;
-        let recorded = lists::record_files(&mut tx, reading, files, &self.terms());
+        let terms = self.terms();
+        let recorded = lists::record_files(&mut tx, reading, files, &terms);
         let recorded = recorded.await.map_err(&failed)?;
         let pictures = files.iter().filter_map(|file| file.picture.ok());
         for (image, written) in pictures.zip(&recorded.pictures) {
             if let PictureWritten::Stored(stored) = written
                 && stored.restored
             {
-                self.blobs.put(&image.blob_key(), image.bytes.clone()).await?;
+                self.blobs
+                    .put(&image.blob_key(), image.bytes.clone())
+                    .await?;
                 self.blobs.delete(&BlobKey::removed(&image.id)).await?;
             }
         }

@@ -1,6 +1,7 @@
 //! What came of a folder, for people and programs.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,9 +14,9 @@ const SHOWN: usize = 20;
 /// What came of a folder.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
-    pub(super) name: String,
-    pub(super) path: String,
-    pub(super) dry_run: bool,
+    name: String,
+    path: String,
+    dry_run: bool,
     /// Plain files.
     pub(super) files: u64,
     /// Pictures that are as they were.
@@ -43,6 +44,15 @@ pub(super) struct Report {
 }
 
 impl Report {
+    pub(super) fn new(name: String, path: &Path, dry_run: bool) -> Self {
+        Self {
+            name,
+            path: path.display().to_string(),
+            dry_run,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn failed(&mut self, file: &str, reason: &str) {
         *self.failed.entry(reason.to_owned()).or_default() += 1;
         self.show(file, reason);
@@ -91,9 +101,20 @@ pub(super) fn text(report: &Report) -> String {
         ("pictures that are there no more", report.gone),
         ("files that are no pictures", report.others),
     ];
-    rows.extend(more.iter().filter(|(_, count)| *count > 0).map(|(name, count)| row(name, *count)));
-    for (what, reasons) in [("not taken", &report.failed), ("not looked into", &report.left)] {
-        rows.extend(reasons.iter().map(|(reason, count)| row(&format!("{what}: {reason}"), *count)));
+    rows.extend(
+        more.iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(name, count)| row(name, *count)),
+    );
+    for (what, reasons) in [
+        ("not taken", &report.failed),
+        ("not looked into", &report.left),
+    ] {
+        rows.extend(
+            reasons
+                .iter()
+                .map(|(reason, count)| row(&format!("{what}: {reason}"), *count)),
+        );
     }
     text.push_str(&table(&rows));
     for (file, reason) in &report.first_bad {

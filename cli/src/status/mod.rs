@@ -15,8 +15,8 @@ use tusou_platform::{Config, database};
 
 pub use gather::gather;
 pub use report::{
-    DeadCount, Filling, ImageCounts, ListStatus, Pause, QueueCount, Rates, SeedStatus, ServiceState,
-    ServiceStatus, Status, UrlCounts,
+    DeadCount, Filling, ImageCounts, ListStatus, Pause, QueueCount, Rates, SeedStatus,
+    ServiceState, ServiceStatus, Status, UrlCounts,
 };
 
 use crate::args;

@@ -52,7 +52,10 @@ fn section(text: &mut String, title: &str, body: &str) {
 }
 
 fn headline(status: &Status) -> String {
-    if status.done && status.seeds.is_empty() && status.lists.is_empty() && status.images.stored == 0
+    if status.done
+        && status.seeds.is_empty()
+        && status.lists.is_empty()
+        && status.images.stored == 0
     {
         return "Nothing to do yet: `tusou seed URL` begins a crawl.\n".into();
     }
@@ -145,7 +148,9 @@ fn seed(seed: &SeedStatus) -> String {
 }
 
 fn list(status: &ListStatus) -> String {
-    let ListStatus { list, image_urls, .. } = status;
+    let ListStatus {
+        list, image_urls, ..
+    } = status;
     let state = match (status.done, list.finished_at) {
         (true, _) => "done".to_owned(),
         (false, Some(_)) => "going on".to_owned(),

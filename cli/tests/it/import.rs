@@ -39,7 +39,9 @@ impl<'w> Folder<'w> {
 
     async fn import_fails(&self, more: &[&str]) -> String {
         let path = self.path.to_str().expect("the world's folder is UTF-8");
-        fails(self.world, &[&["import", path], more].concat()).await.1
+        fails(self.world, &[&["import", path], more].concat())
+            .await
+            .1
     }
 }
 
@@ -87,8 +89,22 @@ async fn a_folder_is_taken_in_once_and_followed_from_then_on() {
     symlink("b.png", folder.path.join("link.png")).expect("a link can be made");
 
     let dry = folder.import(&["--dry-run"]).await;
-    assert_eq!(counts(&dry), [&json!(8), &json!(4), &json!(0), &json!(0), &json!(0), &json!(2)]);
-    assert_eq!(count(&world, "SELECT count(*) FROM pages").await, 0, "a dry run changes nothing");
+    assert_eq!(
+        counts(&dry),
+        [
+            &json!(8),
+            &json!(4),
+            &json!(0),
+            &json!(0),
+            &json!(0),
+            &json!(2)
+        ]
+    );
+    assert_eq!(
+        count(&world, "SELECT count(*) FROM pages").await,
+        0,
+        "a dry run changes nothing"
+    );
 
     let report = folder.import(&[]).await;
     assert_eq!(counts(&report), counts(&dry), "{report:#}");
@@ -100,8 +116,21 @@ async fn a_folder_is_taken_in_once_and_followed_from_then_on() {
     let words = "SELECT count(*) FROM sightings WHERE caption = 'a red kite' AND context ->> 'found_by' = 'folder'";
     assert_eq!(count(&world, words).await, 1);
     let key = BlobKey::original(&id(3), ImageFormat::Png);
-    assert!(world.blobs().exists(&key).await.expect("the blobs are there"));
-    assert_eq!(count(&world, "SELECT count(*) FROM outbox WHERE queue = 'images.fetched'").await, 3);
+    assert!(
+        world
+            .blobs()
+            .exists(&key)
+            .await
+            .expect("the blobs are there")
+    );
+    assert_eq!(
+        count(
+            &world,
+            "SELECT count(*) FROM outbox WHERE queue = 'images.fetched'"
+        )
+        .await,
+        3
+    );
     let due = "SELECT count(*) FROM image_urls WHERE state = 'due' OR revisit_at IS NOT NULL";
     assert_eq!(count(&world, due).await, 0, "no crawler asks for a file");
 
@@ -109,29 +138,68 @@ async fn a_folder_is_taken_in_once_and_followed_from_then_on() {
     let rows = "SELECT sum(rev)::bigint + (SELECT count(*) FROM outbox) + (SELECT sum(attempts) FROM image_urls) FROM images";
     let before = count(&world, rows).await;
     let same = folder.import(&[]).await;
-    assert_eq!(counts(&same), [&json!(8), &json!(0), &json!(0), &json!(4), &json!(0), &json!(2)]);
+    assert_eq!(
+        counts(&same),
+        [
+            &json!(8),
+            &json!(0),
+            &json!(0),
+            &json!(4),
+            &json!(0),
+            &json!(2)
+        ]
+    );
     assert_eq!(same["failed"], report["failed"]);
     assert_eq!(count(&world, rows).await, before);
 
     // One goes, one changes, words change, a broken one is mended.
-    sqlx::raw_sql("DELETE FROM outbox").execute(world.pool()).await.expect("rows");
+    sqlx::raw_sql("DELETE FROM outbox")
+        .execute(world.pool())
+        .await
+        .expect("rows");
     folder.remove("b.png");
     folder.write("sub/图.png", &pictures::png(7));
     folder.write("000.txt", b"a blue kite");
     folder.write("broken.png", &pictures::png(4));
     let report = folder.import(&[]).await;
-    assert_eq!(counts(&report), [&json!(7), &json!(0), &json!(3), &json!(1), &json!(1), &json!(2)], "{report:#}");
+    assert_eq!(
+        counts(&report),
+        [
+            &json!(7),
+            &json!(0),
+            &json!(3),
+            &json!(1),
+            &json!(1),
+            &json!(2)
+        ],
+        "{report:#}"
+    );
     assert_eq!(shown(&world, id(1)).await, (Some("sub/a.png".into()), 1));
     assert_eq!(shown(&world, id(2)).await.1, 0, "other bytes lie there now");
     assert_eq!(shown(&world, id(7)).await, (Some("sub/图.png".into()), 1));
-    assert_eq!(count(&world, "SELECT count(*) FROM sightings WHERE caption = 'a blue kite'").await, 1);
+    assert_eq!(
+        count(
+            &world,
+            "SELECT count(*) FROM sightings WHERE caption = 'a blue kite'"
+        )
+        .await,
+        1
+    );
     let owed = "SELECT count(*) FROM outbox WHERE queue = 'images.changed'";
-    assert_eq!(count(&world, owed).await, 3, "the one that lost a file, the one that lost its place, the one of other words");
+    assert_eq!(
+        count(&world, owed).await,
+        3,
+        "the one that lost a file, the one that lost its place, the one of other words"
+    );
 
     // It comes back.
     folder.write("b.png", &pictures::png(1));
     let report = folder.import(&[]).await;
-    assert_eq!((&report["new"], &report["images"]), (&json!(1), &json!(0)), "{report:#}");
+    assert_eq!(
+        (&report["new"], &report["images"]),
+        (&json!(1), &json!(0)),
+        "{report:#}"
+    );
     assert_eq!(shown(&world, id(1)).await, (Some("b.png".into()), 2));
     let said = says(&world, &["seed", "lists"]).await;
     assert!(said.contains("pictures  folder     8"), "{said}");
@@ -150,23 +218,63 @@ async fn what_is_removed_stays_out_and_what_is_lost_comes_back() {
     let said = says(&world, &["forget", &subject, "--yes"]).await;
     assert!(said.contains("1 pictures"), "{said}");
     let report = folder.import(&[]).await;
-    assert_eq!((&report["removed"], &report["unchanged"]), (&json!(1), &json!(2)), "{report:#}");
+    assert_eq!(
+        (&report["removed"], &report["unchanged"]),
+        (&json!(1), &json!(2)),
+        "{report:#}"
+    );
     let key = BlobKey::original(&id(1), ImageFormat::Png);
     says(&world, &["forget", &subject, "--yes"]).await;
-    assert!(!world.blobs().exists(&key).await.expect("the blobs are there"));
+    assert!(
+        !world
+            .blobs()
+            .exists(&key)
+            .await
+            .expect("the blobs are there")
+    );
     says(&world, &["forget", "undo", &subject]).await;
     let report = folder.import(&[]).await;
-    assert_eq!((&report["changed"], &report["images"]), (&json!(1), &json!(1)), "{report:#}");
-    assert!(world.blobs().exists(&key).await.expect("the blobs are there"));
+    assert_eq!(
+        (&report["changed"], &report["images"]),
+        (&json!(1), &json!(1)),
+        "{report:#}"
+    );
+    assert!(
+        world
+            .blobs()
+            .exists(&key)
+            .await
+            .expect("the blobs are there")
+    );
 
     // A lost original: nothing fetches it, its folder brings it.
     let lost = BlobKey::original(&id(2), ImageFormat::Png);
-    world.blobs().delete(&lost).await.expect("the blobs are there");
-    let said = fails(&world, &["gc", "--repair", "--grace", "1h", "--second-look", "0s"]).await.1;
+    world
+        .blobs()
+        .delete(&lost)
+        .await
+        .expect("the blobs are there");
+    let said = fails(
+        &world,
+        &["gc", "--repair", "--grace", "1h", "--second-look", "0s"],
+    )
+    .await
+    .1;
     assert!(said.contains("import their folders again"), "{said}");
-    assert_eq!(count(&world, "SELECT count(*) FROM image_urls WHERE state = 'due'").await, 0);
+    assert_eq!(
+        count(
+            &world,
+            "SELECT count(*) FROM image_urls WHERE state = 'due'"
+        )
+        .await,
+        0
+    );
     let report = folder.import(&[]).await;
-    assert_eq!((&report["changed"], &report["unchanged"]), (&json!(1), &json!(2)), "{report:#}");
+    assert_eq!(
+        (&report["changed"], &report["unchanged"]),
+        (&json!(1), &json!(2)),
+        "{report:#}"
+    );
     says(&world, &["gc", "--grace", "1h", "--second-look", "0s"]).await;
     world.end().await;
 }
@@ -180,18 +288,34 @@ async fn a_folder_that_is_not_mounted_or_is_another_one_takes_nothing_away() {
     folder.import(&[]).await;
     // What is not looked into is not gone.
     let report = folder.import(&["--depth", "0"]).await;
-    assert_eq!((&report["gone"], &report["left"]), (&json!(0), &json!({"depth": 1})));
+    assert_eq!(
+        (&report["gone"], &report["left"]),
+        (&json!(0), &json!({"depth": 1}))
+    );
 
     let elsewhere = world.folder().join("elsewhere");
     fs::rename(&folder.path, &elsewhere).expect("it can be moved");
     let empty = Folder::new(&world);
     let said = empty.import_fails(&[]).await;
-    assert!(said.contains("mounted") && said.contains("--empty"), "{said}");
-    let moved = Folder { world: &world, path: elsewhere };
+    assert!(
+        said.contains("mounted") && said.contains("--empty"),
+        "{said}"
+    );
+    let moved = Folder {
+        world: &world,
+        path: elsewhere,
+    };
     let said = moved.import_fails(&["--name", "pictures"]).await;
-    assert!(said.contains("--moved") && said.contains("--name"), "{said}");
+    assert!(
+        said.contains("--moved") && said.contains("--name"),
+        "{said}"
+    );
     let report = moved.import(&["--name", "pictures", "--moved"]).await;
-    assert_eq!((&report["unchanged"], &report["gone"]), (&json!(2), &json!(0)), "{report:#}");
+    assert_eq!(
+        (&report["unchanged"], &report["gone"]),
+        (&json!(2), &json!(0)),
+        "{report:#}"
+    );
     let said = empty.import_fails(&["--empty"]).await;
     assert!(said.contains("--moved"), "{said}");
     let report = empty.import(&["--empty", "--moved"]).await;

@@ -63,20 +63,42 @@ async fn a_list_that_is_killed_goes_on_and_one_that_changes_is_read_again_on_dem
     .expect("the rows fit the schema");
     let mut killed = begin(&world, &["seed", "--list", list]);
     let read = "SELECT coalesce(max(rows), 0) FROM lists";
-    wait_until(LIMIT, "two thousand rows", async || count(&world, read).await == 2_000).await;
+    wait_until(LIMIT, "two thousand rows", async || {
+        count(&world, read).await == 2_000
+    })
+    .await;
     killed.kill().expect("it runs");
     killed.wait().expect("it was killed");
     other.rollback().await.expect("nothing is written");
     let shown = says(&world, &["seed", "lists"]).await;
-    assert!(shown.contains("to 40 %") && shown.contains("goes on where it was"), "{shown}");
+    assert!(
+        shown.contains("to 40 %") && shown.contains("goes on where it was"),
+        "{shown}"
+    );
 
     // Whoever waits at the row that was held up lets go when its connection is seen to be gone.
     let report = wait_for_report(&world, list).await;
     assert_eq!(report["went_on_after"], 2_001, "{report:#}");
-    assert_eq!((&report["rows"], &report["read_now"]), (&json!(5_000), &json!(3_000)));
-    assert_eq!((&report["finished"], &report["left_out"]), (&json!(true), &json!({})));
-    assert_eq!(count(&world, "SELECT count(*) FROM image_urls WHERE state = 'due'").await, 5_000);
-    assert_eq!(count(&world, "SELECT count(*) FROM page_images WHERE listed = 1").await, 5_000);
+    assert_eq!(
+        (&report["rows"], &report["read_now"]),
+        (&json!(5_000), &json!(3_000))
+    );
+    assert_eq!(
+        (&report["finished"], &report["left_out"]),
+        (&json!(true), &json!({}))
+    );
+    assert_eq!(
+        count(
+            &world,
+            "SELECT count(*) FROM image_urls WHERE state = 'due'"
+        )
+        .await,
+        5_000
+    );
+    assert_eq!(
+        count(&world, "SELECT count(*) FROM page_images WHERE listed = 1").await,
+        5_000
+    );
     let woken = "SELECT count(*) FROM hosts WHERE next_due_at <= now() AND origin LIKE 'http://h%'";
     assert_eq!(count(&world, woken).await, 100);
     let never = "SELECT count(*) FROM hosts WHERE origin = 'list:' AND next_due_at IS NULL";
@@ -100,18 +122,36 @@ async fn a_list_that_is_killed_goes_on_and_one_that_changes_is_read_again_on_dem
     let text = csv(0..4_000).replace("picture 1,", "another word,") + "http://new.test/,,\n";
     write(&world, "pictures.csv", &text);
     let (code, said) = fails(&world, &["seed", "--list", list]).await;
-    assert!(code == Some(1) && said.contains("pictures.csv") && said.contains("--again"), "{said}");
+    assert!(
+        code == Some(1) && said.contains("pictures.csv") && said.contains("--again"),
+        "{said}"
+    );
     let report = reads(&world, &[list, "--again"]).await;
     assert_eq!(
         (&report["due"], &report["gone"], &report["seen"]),
         (&json!(1), &json!(1_000), &json!(1)),
         "{report:#}"
     );
-    assert_eq!(count(&world, "SELECT count(*) FROM page_images").await, 4_001);
-    let live = "SELECT count(*) FROM sightings WHERE gone_since IS NULL AND caption = 'another word'";
+    assert_eq!(
+        count(&world, "SELECT count(*) FROM page_images").await,
+        4_001
+    );
+    let live =
+        "SELECT count(*) FROM sightings WHERE gone_since IS NULL AND caption = 'another word'";
     assert_eq!(count(&world, live).await, 1);
-    assert_eq!(count(&world, "SELECT count(*) FROM sightings WHERE gone_since IS NOT NULL").await, 1);
-    assert_eq!(count(&world, "SELECT count(*) FROM outbox").await, 1, "one image, one message");
+    assert_eq!(
+        count(
+            &world,
+            "SELECT count(*) FROM sightings WHERE gone_since IS NOT NULL"
+        )
+        .await,
+        1
+    );
+    assert_eq!(
+        count(&world, "SELECT count(*) FROM outbox").await,
+        1,
+        "one image, one message"
+    );
     world.end().await;
 }
 
@@ -122,16 +162,23 @@ fn begin(world: &World, arguments: &[&str]) -> std::process::Child {
         .args(arguments)
         .env("TUSOU_DATABASE_URL", &world.config.database.url)
         .stdout(std::process::Stdio::null());
-    command.spawn().expect("the binary was built with this test")
+    command
+        .spawn()
+        .expect("the binary was built with this test")
 }
 
 /// Reads the list as soon as nobody else does.
 async fn wait_for_report(world: &World, list: &str) -> Value {
-    wait_until(LIMIT, "the killed process's connection to be gone", async || {
-        let held = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+    wait_until(
+        LIMIT,
+        "the killed process's connection to be gone",
+        async || {
+            let held =
+                "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
                     WHERE locktype = 'advisory' AND datname = current_database()";
-        count(world, held).await == 0
-    })
+            count(world, held).await == 0
+        },
+    )
     .await;
     reads(world, &[list]).await
 }
@@ -143,14 +190,29 @@ async fn bad_rows_are_counted_by_reason_and_named_by_line() {
     rows.push_str("ftp://a.test/x.png,x,1\n,no url,2\nhttp://h0.test/0.png,twice,3\nhttp://kept.test/x.png,x,4\nshort\n");
     let list = write(&world, "pictures.csv", &rows);
     let (list, bad) = (text(&list), world.folder().join("bad.tsv"));
-    execute(&world, "INSERT INTO removals (kind, subject) VALUES ('host', 'kept.test')").await;
+    execute(
+        &world,
+        "INSERT INTO removals (kind, subject) VALUES ('host', 'kept.test')",
+    )
+    .await;
 
     let dry = reads(&world, &[list, "--dry-run"]).await;
-    assert_eq!((&dry["rows"], &dry["finished"]), (&json!(1_205), &json!(false)));
-    assert_eq!(count(&world, "SELECT count(*) FROM lists").await, 0, "a dry run changes nothing");
+    assert_eq!(
+        (&dry["rows"], &dry["finished"]),
+        (&json!(1_205), &json!(false))
+    );
+    assert_eq!(
+        count(&world, "SELECT count(*) FROM lists").await,
+        0,
+        "a dry run changes nothing"
+    );
 
     let report = reads(&world, &[list, "--bad", text(&bad)]).await;
-    assert_eq!(report["bad"], json!({"columns": 1, "no_url": 1, "scheme": 1}), "{report:#}");
+    assert_eq!(
+        report["bad"],
+        json!({"columns": 1, "no_url": 1, "scheme": 1}),
+        "{report:#}"
+    );
     assert_eq!(report["left_out"], json!({"doubled": 1, "removed": 1}));
     assert_eq!(report["due"], 1_200);
     let lines: Vec<&Value> = report["first_bad"]
@@ -162,23 +224,43 @@ async fn bad_rows_are_counted_by_reason_and_named_by_line() {
     assert_eq!(lines, [1_202, 1_203, 1_206]);
     let written = std::fs::read_to_string(bad).expect("it was written");
     let first = written.lines().next().unwrap_or_default();
-    assert!(first.starts_with("pictures.csv\t1202\tscheme\t") && first.contains("ftp://a.test/x.png"), "{first}");
+    assert!(
+        first.starts_with("pictures.csv\t1202\tscheme\t") && first.contains("ftp://a.test/x.png"),
+        "{first}"
+    );
     assert_eq!(written.lines().count(), 3);
     // The first of two rows of a picture stands.
     let first = "SELECT count(*) FROM page_images WHERE caption = 'picture 0' AND context -> 'columns' ->> 'views' = '0'";
     assert_eq!(count(&world, first).await, 1);
 
     // Two files are two lists; one is not read, and says so, without a trace.
-    let (code, said) = fails(&world, &["seed", "--list", list, "--url-column", "uri", "--name", "n"]).await;
-    assert!(code == Some(1) && said.contains("\"uri\"") && said.contains("url, caption, views"), "{said}");
+    let (code, said) = fails(
+        &world,
+        &["seed", "--list", list, "--url-column", "uri", "--name", "n"],
+    )
+    .await;
+    assert!(
+        code == Some(1) && said.contains("\"uri\"") && said.contains("url, caption, views"),
+        "{said}"
+    );
     let hopeless = write(&world, "bad.csv", "url\nftp://a.test/\n");
     let (_, said) = fails(&world, &["seed", "--list", text(&hopeless)]).await;
-    assert!(said.contains("not one row") && said.contains("scheme 1"), "{said}");
+    assert!(
+        said.contains("not one row") && said.contains("scheme 1"),
+        "{said}"
+    );
     // It was of no use yet: mended, it is read without more ado.
     let mended = write(&world, "bad.csv", "url\nhttp://mended.test/\n");
     assert_eq!(reads(&world, &[text(&mended)]).await["due"], 1);
-    let (_, said) = fails(&world, &["seed", "--list", text(&mended), "--caption-column", "url"]).await;
-    assert!(said.contains("other columns") && said.contains("--again"), "{said}");
+    let (_, said) = fails(
+        &world,
+        &["seed", "--list", text(&mended), "--caption-column", "url"],
+    )
+    .await;
+    assert!(
+        said.contains("other columns") && said.contains("--again"),
+        "{said}"
+    );
     world.end().await;
 }
 
@@ -187,7 +269,11 @@ async fn what_a_list_names_is_wanted_as_what_a_seed_reaches() {
     let world = World::new("list_wanted").await;
     drop(world.broker().await);
     says(&world, &["seed", "http://a.test/"]).await;
-    let list = write(&world, "urls.txt", "http://b.test/both.png\nhttp://b.test/mine.png\n");
+    let list = write(
+        &world,
+        "urls.txt",
+        "http://b.test/both.png\nhttp://b.test/mine.png\n",
+    );
     says(&world, &["seed", "--list", text(&list)]).await;
     execute(
         &world,
@@ -197,18 +283,38 @@ async fn what_a_list_names_is_wanted_as_what_a_seed_reaches() {
     )
     .await;
     let said = says(&world, &["status"]).await;
-    assert!(said.contains("list urls.txt: going on") && said.contains("2 rows, 0 of 2 image URLs"), "{said}");
-    let status: Value = serde_json::from_str(&says(&world, &["status", "--json"]).await).expect("JSON");
+    assert!(
+        said.contains("list urls.txt: going on") && said.contains("2 rows, 0 of 2 image URLs"),
+        "{said}"
+    );
+    let status: Value =
+        serde_json::from_str(&says(&world, &["status", "--json"]).await).expect("JSON");
     // What stands for a list is no page that is crawled.
-    assert_eq!(status["pages"], json!({"due": 1, "done": 0, "failed": {}, "skipped": {}}));
+    assert_eq!(
+        status["pages"],
+        json!({"due": 1, "done": 0, "failed": {}, "skipped": {}})
+    );
     assert_eq!(status["lists"][0]["image_urls"]["due"], 2);
 
     says(&world, &["seed", "remove", "1"]).await;
     let due = "SELECT string_agg(url, ' ' ORDER BY url) FROM image_urls WHERE state = 'due'";
-    let due: Option<String> = sqlx::query_scalar(due).fetch_one(world.pool()).await.expect("rows");
-    assert_eq!(due.as_deref(), Some("http://b.test/both.png http://b.test/mine.png"));
-    execute(&world, "UPDATE image_urls SET state = 'done' WHERE state = 'due'").await;
+    let due: Option<String> = sqlx::query_scalar(due)
+        .fetch_one(world.pool())
+        .await
+        .expect("rows");
+    assert_eq!(
+        due.as_deref(),
+        Some("http://b.test/both.png http://b.test/mine.png")
+    );
+    execute(
+        &world,
+        "UPDATE image_urls SET state = 'done' WHERE state = 'due'",
+    )
+    .await;
     let said = says(&world, &["recrawl", "--all"]).await;
-    assert!(said.starts_with("0 pages and 2 image URLs are due"), "{said}");
+    assert!(
+        said.starts_with("0 pages and 2 image URLs are due"),
+        "{said}"
+    );
     world.end().await;
 }

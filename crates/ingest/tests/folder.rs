@@ -46,7 +46,15 @@ fn shown(found: &[Found]) -> Vec<String> {
 
 #[test]
 fn files_come_in_the_order_of_their_addresses() {
-    let folder = folder(&["a/x.png", "a/b/y.png", "a-b.png", "a.png", "图/z.png", "B.png", "a b.png"]);
+    let folder = folder(&[
+        "a/x.png",
+        "a/b/y.png",
+        "a-b.png",
+        "a.png",
+        "图/z.png",
+        "B.png",
+        "a b.png",
+    ]);
     let found = walk(folder.path(), ALL);
     let urls: Vec<&String> = found
         .iter()
@@ -63,7 +71,13 @@ fn files_come_in_the_order_of_their_addresses() {
 
 #[test]
 fn links_depth_and_hidden_names_are_bounded() {
-    let folder = folder(&["a/b/c/deep.png", "a/near.png", ".hidden/x.png", ".y.png", "z.png"]);
+    let folder = folder(&[
+        "a/b/c/deep.png",
+        "a/near.png",
+        ".hidden/x.png",
+        ".y.png",
+        "z.png",
+    ]);
     let root = folder.path();
     symlink(root, root.join("a/up")).expect("a link can be made");
     symlink(root.join("z.png"), root.join("link.png")).expect("a link can be made");
@@ -130,7 +144,13 @@ fn a_name_that_is_no_utf_8_has_a_path_and_a_text_beside_a_picture_belongs_to_it(
     let name = OsStr::from_bytes(b"caf\xE9\n.png");
     fs::write(folder.path().join(name), "x").expect("this file system takes any name");
     let found = walk(folder.path(), ALL);
-    let paths = ["000.jpg", "000.json", "000.txt", "alone.txt", "caf%E9%0A.png"];
+    let paths = [
+        "000.jpg",
+        "000.json",
+        "000.txt",
+        "alone.txt",
+        "caf%E9%0A.png",
+    ];
     assert_eq!(shown(&found), paths);
     let words = found.iter().map(|found| match found {
         Found::File(file) => file.words.is_some(),
@@ -144,13 +164,19 @@ fn a_name_that_is_no_utf_8_has_a_path_and_a_text_beside_a_picture_belongs_to_it(
     };
     let before = stamp(&found);
     fs::write(folder.path().join("000.txt"), "other words").expect("it can be written");
-    assert_ne!(stamp(&walk(folder.path(), ALL)), before, "other words are a change");
+    assert_ne!(
+        stamp(&walk(folder.path(), ALL)),
+        before,
+        "other words are a change"
+    );
 }
 
 #[test]
 fn a_path_that_is_too_long_and_what_is_no_file_are_left() {
     let folder = folder(&["x.png"]);
-    let deep = folder.path().join(format!("{0}/{0}/{0}/{0}", "图".repeat(80)));
+    let deep = folder
+        .path()
+        .join(format!("{0}/{0}/{0}/{0}", "图".repeat(80)));
     fs::create_dir_all(&deep).expect("it can be made");
     fs::write(deep.join("y.png"), "y").expect("it can be written");
     let pipe = std::process::Command::new("mkfifo")
@@ -158,7 +184,11 @@ fn a_path_that_is_too_long_and_what_is_no_file_are_left() {
         .status();
     assert!(pipe.expect("mkfifo is there").success());
     let found = shown(&walk(folder.path(), ALL));
-    let reasons: Vec<&str> = found.iter().filter_map(|found| found.split_once(": ")).map(|left| left.1).collect();
+    let reasons: Vec<&str> = found
+        .iter()
+        .filter_map(|found| found.split_once(": "))
+        .map(|left| left.1)
+        .collect();
     assert_eq!(reasons, ["name_too_long", "no_file"]);
     assert_eq!(found.len(), 3);
 }

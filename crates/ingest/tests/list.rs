@@ -71,7 +71,12 @@ fn goes_on_anywhere(path: &Path, options: &Options) {
     for read in 0..=whole.len() {
         let mut rest = List::open(path, options, list.position()).expect("it opens there");
         let rest = read_on(&mut rest).expect("it can be read on");
-        assert_eq!(rest, whole[read..], "after {read} rows of {}", path.display());
+        assert_eq!(
+            rest,
+            whole[read..],
+            "after {read} rows of {}",
+            path.display()
+        );
         let _ = list.next_row().expect("it was read before");
     }
     assert!((list.share() - 1.0).abs() < 1e-9);
@@ -105,7 +110,10 @@ fn a_table_of_unsplash_is_read_by_its_name_with_true_line_numbers() {
     let row = rows[0].1.as_ref().expect("a good row");
     assert_eq!(row.caption, "two lines, and a \"quote\"");
     assert_eq!(row.rights.rights.creator.as_deref(), Some("ann"));
-    assert_eq!(row.context.page.as_deref(), Some("https://example.org/photos/a1"));
+    assert_eq!(
+        row.context.page.as_deref(),
+        Some("https://example.org/photos/a1")
+    );
     assert_eq!(row.context.columns["photo_id"], "a1");
     let row = rows[1].1.as_ref().expect("a good row");
     assert_eq!(row.caption, "a red kite");
@@ -115,13 +123,23 @@ fn a_table_of_unsplash_is_read_by_its_name_with_true_line_numbers() {
 #[test]
 fn every_format_and_encoding_gives_the_same_rows() {
     let folder = Folder::new();
-    let rows = [("http://a.test/1.png", "eins é"), ("http://a.test/2.png", "zwei \"2\", 图")];
-    let csv = "url,caption\nhttp://a.test/1.png,eins é\nhttp://a.test/2.png,\"zwei \"\"2\"\", 图\"\n";
+    let rows = [
+        ("http://a.test/1.png", "eins é"),
+        ("http://a.test/2.png", "zwei \"2\", 图"),
+    ];
+    let csv =
+        "url,caption\nhttp://a.test/1.png,eins é\nhttp://a.test/2.png,\"zwei \"\"2\"\", 图\"\n";
     let jsonl = "{\"caption\":\"eins é\",\"url\":\"http://a.test/1.png\"}\n\n\
          {\"url\":\"http://a.test/2.png\",\"caption\":\"zwei \\\"2\\\", 图\"}";
     let utf16 = |text: &str, little: bool| -> Vec<u8> {
         let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());
-        let bytes = units.map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() });
+        let bytes = units.map(|unit| {
+            if little {
+                unit.to_le_bytes()
+            } else {
+                unit.to_be_bytes()
+            }
+        });
         bytes.flatten().collect()
     };
     let gzip = |text: &[u8]| {
@@ -157,7 +175,11 @@ fn every_format_and_encoding_gives_the_same_rows() {
     }
     let txt = "# pictures\n\n  http://a.test/1.png  \r\nnot a url\nhttp://a.test/2.png";
     let path = folder.file("a.txt", txt);
-    let wanted = [(3, "http://a.test/1.png"), (4, "unparsable"), (5, "http://a.test/2.png")];
+    let wanted = [
+        (3, "http://a.test/1.png"),
+        (4, "unparsable"),
+        (5, "http://a.test/2.png"),
+    ];
     assert_eq!(brief(&read(&path)), wanted);
     goes_on_anywhere(&path, &Options::default());
 }
@@ -169,9 +191,8 @@ fn parquet_of(rows: &[(&str, &str)]) -> Vec<u8> {
     let properties = WriterProperties::builder()
         .set_compression(parquet::basic::Compression::SNAPPY)
         .build();
-    let mut bytes = Vec::new();
-    let mut writer = SerializedFileWriter::new(&mut bytes, schema, Arc::new(properties));
-    let writer = writer.as_mut().expect("a buffer can be written");
+    let writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties));
+    let mut writer = writer.expect("a buffer can be written");
     for group in rows.chunks(2) {
         let mut columns = writer.next_row_group().expect("a group");
         let texts = |pick: fn(&(&str, &str)) -> ByteArray| -> Vec<ByteArray> {
@@ -183,18 +204,21 @@ fn parquet_of(rows: &[(&str, &str)]) -> Vec<u8> {
         for (values, levels) in [(captions, Some(&one[..])), (urls, None)] {
             let mut column = columns.next_column().expect("columns").expect("a column");
             let typed = column.typed::<ByteArrayType>();
-            typed.write_batch(&values, levels, None).expect("it is written");
+            typed
+                .write_batch(&values, levels, None)
+                .expect("it is written");
             column.close().expect("it is written");
         }
         let mut column = columns.next_column().expect("columns").expect("a column");
         let none: Vec<i16> = group.iter().map(|_| 0).collect();
         let typed = column.typed::<Int64Type>();
-        typed.write_batch(&[], Some(&none), None).expect("it is written");
+        typed
+            .write_batch(&[], Some(&none), None)
+            .expect("it is written");
         column.close().expect("it is written");
         columns.close().expect("it is written");
     }
-    writer.finish().expect("it is written");
-    bytes
+    writer.into_inner().expect("it is written")
 }
 
 #[test]
@@ -210,7 +234,10 @@ fn a_parquet_file_is_taken_up_in_any_row_group() {
 #[test]
 fn a_parquet_file_cut_short_or_damaged_ends_in_an_error() {
     let folder = Folder::new();
-    let whole = parquet_of(&[("http://a.test/1.png", "one"), ("http://a.test/2.png", "two")]);
+    let whole = parquet_of(&[
+        ("http://a.test/1.png", "one"),
+        ("http://a.test/2.png", "two"),
+    ]);
     for length in [1, 7, 12, whole.len() / 2, whole.len() - 1] {
         let said = refused(&folder.file("cut.parquet", &whole[..length]));
         assert!(said.contains("download it again"), "{length}: {said}");
@@ -235,21 +262,38 @@ fn a_line_without_end_and_a_million_columns_are_bounded() {
     let folder = Folder::new();
     let long = "x".repeat(3 * MAX_LINE);
     let columns = ",".repeat(1_000_000);
-    let csv = format!("url,caption\nhttp://a.test/1,{long}\nhttp://a.test/2{columns}\nhttp://a.test/3,y\n");
+    let csv = format!(
+        "url,caption\nhttp://a.test/1,{long}\nhttp://a.test/2{columns}\nhttp://a.test/3,y\n"
+    );
     let path = folder.file("a.csv", csv);
-    let wanted = [(2, "line_too_long"), (3, "line_too_long"), (4, "http://a.test/3")];
+    let wanted = [
+        (2, "line_too_long"),
+        (3, "line_too_long"),
+        (4, "http://a.test/3"),
+    ];
     assert_eq!(brief(&read(&path)), wanted);
     goes_on_anywhere(&path, &Options::default());
     for (name, line) in [("a.txt", long.as_str()), ("a.jsonl", long.as_str())] {
-        let good = if name == "a.txt" { "http://a.test/1" } else { "{\"url\":\"http://a.test/1\"}" };
+        let good = if name == "a.txt" {
+            "http://a.test/1"
+        } else {
+            "{\"url\":\"http://a.test/1\"}"
+        };
         let path = folder.file(name, format!("{good}\n{line}\n{good}"));
-        let wanted = [(1, "http://a.test/1"), (2, "line_too_long"), (3, "http://a.test/1")];
+        let wanted = [
+            (1, "http://a.test/1"),
+            (2, "line_too_long"),
+            (3, "http://a.test/1"),
+        ];
         assert_eq!(brief(&read(&path)), wanted);
     }
     let said = refused(&folder.file("head.csv", format!("url{columns}\nx")));
     assert!(said.contains("4096 columns"), "{said}");
     // A quotation mark that nothing closes: not the whole file is swallowed unnoticed.
-    let path = folder.file("quote.csv", format!("url,caption\nhttp://a.test/1,\"x\n{long}"));
+    let path = folder.file(
+        "quote.csv",
+        format!("url,caption\nhttp://a.test/1,\"x\n{long}"),
+    );
     assert_eq!(brief(&read(&path)), [(2, "line_too_long")]);
     let plain = Options {
         no_quotes: true,
@@ -262,7 +306,10 @@ fn a_line_without_end_and_a_million_columns_are_bounded() {
 #[test]
 fn what_is_no_list_is_refused_with_its_remedy() {
     let folder = Folder::new();
-    let utf16: Vec<u8> = "url,x\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> = "url,x\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     for (name, bytes, remedy) in [
         ("empty.csv", &b""[..], "is empty"),
         ("marked.csv", b"\xef\xbb\xbf", "is empty"),
@@ -272,10 +319,18 @@ fn what_is_no_list_is_refused_with_its_remedy() {
         ("z.csv", b"\x28\xB5\x2F\xFD\x00\x00\x00\x00", "zstd"),
         ("wide.csv", &utf16, "--encoding utf-16le"),
         ("head.csv", b"url,caf\xE9\n", "windows-1252"),
-        ("array.jsonl", b"[{\"url\": \"http://a.test/\"}]", "one object a line"),
+        (
+            "array.jsonl",
+            b"[{\"url\": \"http://a.test/\"}]",
+            "one object a line",
+        ),
         ("words.jsonl", b"url\nhttp://a.test/", "line 1"),
         ("none.csv", b"a,b\nhttp://a.test/,x", "--url-column"),
-        ("html.parquet", b"<!doctype html><title>404", "no whole parquet file"),
+        (
+            "html.parquet",
+            b"<!doctype html><title>404",
+            "no whole parquet file",
+        ),
     ] {
         let said = refused(&folder.file(name, bytes));
         assert!(said.contains(remedy), "{said}");
@@ -299,8 +354,14 @@ fn what_is_no_list_is_refused_with_its_remedy() {
 #[test]
 fn another_encoding_is_counted_and_read_when_it_is_named() {
     let folder = Folder::new();
-    let path = folder.file("a.csv", b"url,caption\nhttp://a.test/1,caf\xE9\nhttp://a.test/2,x\n");
-    assert_eq!(brief(&read(&path)), [(2, "encoding"), (3, "http://a.test/2")]);
+    let path = folder.file(
+        "a.csv",
+        b"url,caption\nhttp://a.test/1,caf\xE9\nhttp://a.test/2,x\n",
+    );
+    assert_eq!(
+        brief(&read(&path)),
+        [(2, "encoding"), (3, "http://a.test/2")]
+    );
     let options = Options {
         encoding: Some("latin1".into()),
         ..Options::default()
@@ -329,5 +390,8 @@ fn a_gzip_file_cut_short_gives_its_rows_and_then_an_error() {
         }
     };
     assert!(rows > 50_000, "{rows}");
-    assert!(failed.contains("cut short") && failed.contains("--again"), "{failed}");
+    assert!(
+        failed.contains("cut short") && failed.contains("--again"),
+        "{failed}"
+    );
 }

@@ -15,9 +15,19 @@ async fn search(chain: &Chain, number: u32) -> Value {
     let pixels = pictures::pixels(number, 96, 64);
     let bytes = pictures::compressed(&pixels, pictures::ImageFormat::Bmp);
     std::fs::write(&picture, bytes).expect("the world's folder can be written");
-    let path = picture.to_str().expect("a temporary folder's name is UTF-8");
-    let output = tusou(&chain.world, &["search", "--image", path, "-k", "1", "--json"]).await;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let path = picture
+        .to_str()
+        .expect("a temporary folder's name is UTF-8");
+    let output = tusou(
+        &chain.world,
+        &["search", "--image", path, "-k", "1", "--json"],
+    )
+    .await;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     answer["hits"][0].clone()
 }
@@ -43,7 +53,9 @@ async fn listed_and_imported_pictures_are_found_counted_and_forgotten() {
         let url = site.url(path);
         format!("id{path}\thttps://pages.example{path}\t{url}\twords of {path}\tann\n")
     };
-    let rows = ["/1", "/2", "/3", "/private/4", "/missing"].map(row).concat();
+    let rows = ["/1", "/2", "/3", "/private/4", "/missing"]
+        .map(row)
+        .concat();
     let head = "photo_id\tphoto_url\tphoto_image_url\tphoto_description\tphotographer_username\n";
     std::fs::write(&list, format!("{head}{rows}")).expect("it can be written");
 
@@ -55,15 +67,28 @@ async fn listed_and_imported_pictures_are_found_counted_and_forgotten() {
     assert_eq!(image_urls["done"], 6, "{status:#}");
     assert_eq!(image_urls["failed"], json!({"http_404": 1}));
     assert_eq!(image_urls["skipped"], json!({"robots": 1}));
-    assert_eq!((&status["images"]["stored"], &status["images"]["indexed"]), (&json!(5), &json!(5)));
+    assert_eq!(
+        (&status["images"]["stored"], &status["images"]["indexed"]),
+        (&json!(5), &json!(5))
+    );
     let lists = status["lists"].as_array().expect("lists are a list");
     let done: Vec<(&Value, &Value, &Value)> = lists
         .iter()
         .map(|list| (&list["name"], &list["rows"], &list["done"]))
         .collect();
     let (yes, five, four) = (json!(true), json!(5), json!(4));
-    assert_eq!(done, [(&json!("photos.tsv000"), &five, &yes), (&json!("holidays"), &four, &yes)]);
-    assert_eq!(site.hits("/private/4"), 0, "a list is no reason to pass over robots.txt");
+    assert_eq!(
+        done,
+        [
+            (&json!("photos.tsv000"), &five, &yes),
+            (&json!("holidays"), &four, &yes)
+        ]
+    );
+    assert_eq!(
+        site.hits("/private/4"),
+        0,
+        "a list is no reason to pass over robots.txt"
+    );
 
     let documents = chain.world.documents().await;
     let document = |number: u32| {
@@ -72,7 +97,10 @@ async fn listed_and_imported_pictures_are_found_counted_and_forgotten() {
         found.expect("it is in the index")
     };
     let imported = document(11);
-    assert_eq!((&*imported.relative_path, &*imported.image_name), ("2019/图.png", "图.png"));
+    assert_eq!(
+        (&*imported.relative_path, &*imported.image_name),
+        ("2019/图.png", "图.png")
+    );
     assert_eq!(imported.captions, ["words beside it"]);
     assert!(imported.hosts.is_empty(), "{:?}", imported.hosts);
     let both = document(3);
@@ -84,27 +112,40 @@ async fn listed_and_imported_pictures_are_found_counted_and_forgotten() {
 
     let mut service = Service::spawn(&chain.world, "tusou-search").await;
     let hit = search(&chain, 11).await;
-    assert_eq!(hit["image_id"], json!(ImageId::of(&pictures::png(11))), "{hit:#}");
+    assert_eq!(
+        hit["image_id"],
+        json!(ImageId::of(&pictures::png(11))),
+        "{hit:#}"
+    );
     let hit = search(&chain, 1).await;
-    assert_eq!(hit["pages"][0]["page_url"], "https://pages.example/1", "{hit:#}");
+    assert_eq!(
+        hit["pages"][0]["page_url"], "https://pages.example/1",
+        "{hit:#}"
+    );
     assert_eq!(hit["pages"][0]["context"]["columns"]["photo_id"], "id/1");
     service.terminate().await;
 
     // An owner's request, a file that is gone, a folder imported once more.
     let removed = ImageId::of(&pictures::png(12));
-    chain.tusou(&["forget", &removed.to_string(), "--yes"]).await;
+    chain
+        .tusou(&["forget", &removed.to_string(), "--yes"])
+        .await;
     std::fs::remove_file(folder.join("2019/kite.png")).expect("it was there");
     let said = chain.tusou(&["import", &text(&folder)]).await;
     assert!(said.contains("kept out by a removal"), "{said}");
     wait_until(LIMIT, "the index to follow", async || {
         let documents = chain.world.documents().await;
-        let both = documents.iter().find(|document| document.image_id == both.image_id);
+        let both = documents
+            .iter()
+            .find(|document| document.image_id == both.image_id);
         documents.len() == 4 && both.is_some_and(|both| both.sightings == 1)
     })
     .await;
     chain.done().await;
     chain.tusou(&["reconcile", "--second-look", "0s"]).await;
-    chain.tusou(&["forget", &removed.to_string(), "--yes"]).await;
+    chain
+        .tusou(&["forget", &removed.to_string(), "--yes"])
+        .await;
     chain.tusou(&["gc", "--second-look", "0s"]).await;
     chain.end().await;
 }

@@ -178,9 +178,13 @@ impl<'a> Reader<'a> {
         let Some(path) = &self.args.bad else {
             return Ok(());
         };
-        let goes_on = self.report.went_on_after > 0 || self.args.files.first() != Some(&self.path.to_owned());
+        let goes_on =
+            self.report.went_on_after > 0 || self.args.files.first() != Some(&self.path.to_owned());
         let mut how = OpenOptions::new();
-        how.create(true).write(true).append(goes_on).truncate(!goes_on);
+        how.create(true)
+            .write(true)
+            .append(goes_on)
+            .truncate(!goes_on);
         let file = how.open(path).map_err(|cause| Error::BadRows {
             path: path.clone(),
             cause,

@@ -88,8 +88,14 @@ impl Report {
 
 /// A report for people.
 pub(super) fn text(report: &Report) -> String {
-    let Report { name, path, format, .. } = report;
-    let mut text = format!("list {}  {} ({format}): ", one_line(name, 100), one_line(path, 200));
+    let Report {
+        name, path, format, ..
+    } = report;
+    let mut text = format!(
+        "list {}  {} ({format}): ",
+        one_line(name, 100),
+        one_line(path, 200)
+    );
     if let Some(finished) = report.was_finished {
         text.push_str(&format!(
             "was read to its end on {}; nothing is to be done. --again reads it once more.\n",
@@ -103,7 +109,10 @@ pub(super) fn text(report: &Report) -> String {
         (false, false) => "not read to its end; this command goes on where it was\n",
     });
     if report.went_on_after > 0 {
-        text.push_str(&format!("  went on after line {}\n", number(report.went_on_after)));
+        text.push_str(&format!(
+            "  went on after line {}\n",
+            number(report.went_on_after)
+        ));
     }
     let progress = &report.progress;
     let row = |name: &str, count: u64| vec![name.to_owned(), number(count)];
@@ -116,7 +125,11 @@ pub(super) fn text(report: &Report) -> String {
         rows.push(row("no longer named", report.gone));
     }
     for (what, reasons) in [("left out", &progress.left_out), ("bad", &progress.bad)] {
-        rows.extend(reasons.iter().map(|(reason, count)| row(&format!("{what}: {reason}"), *count)));
+        rows.extend(
+            reasons
+                .iter()
+                .map(|(reason, count)| row(&format!("{what}: {reason}"), *count)),
+        );
     }
     text.push_str(&table(&rows));
     for bad in &report.first_bad {
@@ -165,7 +178,9 @@ pub(super) fn lists(lists: &[ListStatus]) -> String {
     }));
     let mut text = table(&rows);
     if lists.iter().any(|list| list.list.finished_at.is_none()) {
-        text.push_str("What was not read to its end goes on where it was when its command is repeated.\n");
+        text.push_str(
+            "What was not read to its end goes on where it was when its command is repeated.\n",
+        );
     }
     text
 }

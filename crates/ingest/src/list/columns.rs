@@ -103,8 +103,9 @@ impl Columns {
                 }),
             },
         };
-        let known =
-            |names: &[&str]| -> Vec<String> { names.iter().filter_map(|name| find(name)).collect() };
+        let known = |names: &[&str]| -> Vec<String> {
+            names.iter().filter_map(|name| find(name)).collect()
+        };
         let url = match named(&names.url)? {
             Some(url) => url,
             None => known(&URL)
@@ -127,8 +128,10 @@ impl Columns {
             None => {
                 let whole = [FIRST_NAME, LAST_NAME].map(find);
                 let whole: Vec<String> = whole.into_iter().flatten().collect();
-                let mut creators: Vec<Vec<String>> =
-                    known(&CREATOR[..3]).into_iter().map(|name| vec![name]).collect();
+                let mut creators: Vec<Vec<String>> = known(&CREATOR[..3])
+                    .into_iter()
+                    .map(|name| vec![name])
+                    .collect();
                 if !whole.is_empty() {
                     creators.push(whole);
                 }
@@ -149,7 +152,9 @@ impl Columns {
     pub(super) fn uses(&self, name: &str) -> bool {
         let one = [Some(&self.url), self.page.as_ref(), self.license.as_ref()];
         let one = one.into_iter().flatten();
-        let mut used = one.chain(&self.captions).chain(self.creators.iter().flatten());
+        let mut used = one
+            .chain(&self.captions)
+            .chain(self.creators.iter().flatten());
         used.any(|used| used == name)
     }
 }
@@ -186,9 +191,15 @@ mod tests {
                 vec!["photographer_username"]
             ]
         );
-        let laion = choose(&ColumnNames::default(), &["SAMPLE_ID", "URL", "TEXT", "LICENSE"]);
+        let laion = choose(
+            &ColumnNames::default(),
+            &["SAMPLE_ID", "URL", "TEXT", "LICENSE"],
+        );
         let laion = laion.expect("LAION's");
-        assert_eq!((laion.url.as_str(), laion.captions), ("URL", vec!["TEXT".to_owned()]));
+        assert_eq!(
+            (laion.url.as_str(), laion.captions),
+            ("URL", vec!["TEXT".to_owned()])
+        );
         assert_eq!(laion.license.as_deref(), Some("LICENSE"));
     }
 
@@ -200,11 +211,21 @@ mod tests {
         };
         let said = choose(&names, &["url", "text"]).unwrap_err().to_string();
         assert_eq!(said, "x.csv has no column \"words\"; it has url, text");
-        let said = choose(&ColumnNames::default(), &["a", "b"]).unwrap_err().to_string();
-        assert!(said.contains("--url-column") && said.ends_with("a, b"), "{said}");
+        let said = choose(&ColumnNames::default(), &["a", "b"])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.contains("--url-column") && said.ends_with("a, b"),
+            "{said}"
+        );
         let many: Vec<String> = (0..1_000).map(|n| format!("c{n}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let said = choose(&ColumnNames::default(), &many).unwrap_err().to_string();
-        assert!(said.ends_with("and 960 more") && said.len() < 1_000, "{said}");
+        let said = choose(&ColumnNames::default(), &many)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.ends_with("and 960 more") && said.len() < 1_000,
+            "{said}"
+        );
     }
 }

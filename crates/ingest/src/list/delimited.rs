@@ -9,7 +9,9 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::row::Cell;
 use super::source::Source;
-use super::{BadRow, ColumnNames, Columns, Line, ListError, ListRow, MAX_COLUMNS, MAX_LINE, Position};
+use super::{
+    BadRow, ColumnNames, Columns, Line, ListError, ListRow, MAX_COLUMNS, MAX_LINE, Position,
+};
 
 /// Rows of fields under a header.
 pub(super) struct Delimited {

@@ -97,15 +97,16 @@ fn object(line: &str) -> Result<Option<Map<String, Value>>, BadRow> {
     }
 }
 
-/// What is no text is kept as it is written.
 fn cells(object: &Map<String, Value>) -> Vec<Cell<'_>> {
-    let cell = |(name, value)| {
-        let value = match value {
-            Value::Null => Cow::Borrowed(""),
-            Value::String(text) => Cow::Borrowed(text.as_str()),
-            other => Cow::Owned(other.to_string()),
-        };
-        (Cow::Borrowed(String::as_str(name)), value)
-    };
     object.iter().take(MAX_COLUMNS).map(cell).collect()
+}
+
+/// What is no text is kept as it is written.
+fn cell<'a>((name, value): (&'a String, &'a Value)) -> Cell<'a> {
+    let value = match value {
+        Value::Null => Cow::Borrowed(""),
+        Value::String(text) => Cow::Borrowed(text.as_str()),
+        other => Cow::Owned(other.to_string()),
+    };
+    (Cow::Borrowed(name), value)
 }

@@ -3,6 +3,9 @@
 use super::source::Source;
 use super::{BadRow, ColumnNames, Line, ListError, ListRow, MAX_LINE, Position};
 
+/// A line's number, and the line without its end.
+pub(super) type Numbered<'a> = (u64, Result<&'a str, BadRow>);
+
 /// Lines of bounded length.
 pub(super) struct Lines {
     source: Source,
@@ -17,8 +20,8 @@ impl Lines {
         }
     }
 
-    /// The next line with its number, without its end; `None` at the end of the text.
-    pub(super) fn next_line(&mut self) -> Result<Option<(u64, Result<&str, BadRow>)>, ListError> {
+    /// The next line; `None` at the end of the text.
+    pub(super) fn next_line(&mut self) -> Result<Option<Numbered<'_>>, ListError> {
         let number = self.source.position().lines + 1;
         self.line.clear();
         let (mut begun, mut too_long) = (false, false);
@@ -84,7 +87,10 @@ impl Txt {
             let Some((number, line)) = self.lines.next_line()? else {
                 return Ok(None);
             };
-            if line.as_ref().is_ok_and(|line| line.is_empty() || line.starts_with('#')) {
+            if line
+                .as_ref()
+                .is_ok_and(|line| line.is_empty() || line.starts_with('#'))
+            {
                 continue;
             }
             let row = line.and_then(ListRow::of_url);

@@ -24,11 +24,11 @@ pub use format::Format;
 pub use row::{ListRow, MAX_KEPT};
 pub use source::{Fingerprint, fingerprint};
 
+use self::parquet::Parquet;
 use columns::Columns;
 use delimited::Delimited;
 use json::Jsonl;
 use lines::Txt;
-use self::parquet::Parquet;
 use source::Source;
 
 /// The longest line of a list, or row with quoted line breaks, in bytes.

@@ -87,8 +87,8 @@ impl Parquet {
         let Some(fields) = self.next_fields()? else {
             return Ok(None);
         };
-        let row = cells(&fields, &self.columns.url)
-            .and_then(|cells| ListRow::of(&cells, &self.columns));
+        let row =
+            cells(&fields, &self.columns.url).and_then(|cells| ListRow::of(&cells, &self.columns));
         Ok(Some(Line {
             number: self.read,
             row,

@@ -87,8 +87,8 @@ impl ListRow {
             used.into_iter().flatten().any(|used| used == name)
         };
         let further = cells.iter().filter(|(name, _)| !used(name));
-        let further =
-            further.filter_map(|(name, value)| Some((line(name, MAX_NAME)?, line(value, MAX_VALUE)?)));
+        let further = further
+            .filter_map(|(name, value)| Some((line(name, MAX_NAME)?, line(value, MAX_VALUE)?)));
         let further: BTreeMap<String, String> = further.take(MAX_KEPT).collect();
         row.context.columns = further;
         row.context.page = page.as_ref().map(|(_, page)| page.to_string());
@@ -142,7 +142,10 @@ mod tests {
         let row = row.expect("a good row");
         assert_eq!(row.address.as_str(), "https://images.example/x1");
         assert_eq!(row.caption, "a red kite");
-        assert_eq!(row.context.page.as_deref(), Some("https://example.org/photos/x1"));
+        assert_eq!(
+            row.context.page.as_deref(),
+            Some("https://example.org/photos/x1")
+        );
         assert_eq!(row.context.found_by.as_deref(), Some("list"));
         assert_eq!(row.rights.rights.creator.as_deref(), Some("Ann Lee"));
         let further: Vec<&str> = row.context.columns.keys().map(String::as_str).collect();
@@ -160,7 +163,10 @@ mod tests {
 
     #[test]
     fn what_stands_in_a_page_s_column_and_is_no_address_stays_a_column() {
-        let row = read(&[("url", "http://a.test/x"), ("page_url", "javascript:alert(1)")]);
+        let row = read(&[
+            ("url", "http://a.test/x"),
+            ("page_url", "javascript:alert(1)"),
+        ]);
         let row = row.expect("a good row");
         assert_eq!(row.context.page, None);
         assert_eq!(row.context.columns["page_url"], "javascript:alert(1)");
@@ -175,8 +181,16 @@ mod tests {
         let row = read(&cells).expect("a good row");
         assert_eq!(row.caption.len(), MAX_CAPTION);
         assert_eq!(row.context.columns.len(), MAX_KEPT);
-        assert!(row.context.columns.values().all(|value| value.len() == MAX_VALUE));
+        assert!(
+            row.context
+                .columns
+                .values()
+                .all(|value| value.len() == MAX_VALUE)
+        );
         assert_eq!(read(&[("url", " ")]), Err(BadRow::NoUrl));
-        assert_eq!(read(&[("url", "ftp://a.test/x")]).unwrap_err().reason(), "scheme");
+        assert_eq!(
+            read(&[("url", "ftp://a.test/x")]).unwrap_err().reason(),
+            "scheme"
+        );
     }
 }

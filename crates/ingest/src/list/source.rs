@@ -139,7 +139,9 @@ impl Source {
         }
         let marked = Encoding::for_bom(text);
         let has_nul = text.iter().take(LOOKED_AT).any(|byte| *byte == 0);
-        if let Some((UTF_8, mark)) = marked {
+        if let Some((encoding, mark)) = marked
+            && encoding == UTF_8
+        {
             source.layers.mark = mark as u64;
         }
         source.layers.encoding = asked
@@ -177,7 +179,9 @@ impl Source {
         let counted = Counted(file, Arc::clone(&self.read));
         let mut reader: Box<dyn Read + Send> = Box::new(counted);
         if gzip {
-            reader = Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, reader)));
+            reader = Box::new(MultiGzDecoder::new(BufReader::with_capacity(
+                BUFFER, reader,
+            )));
         }
         if let Some(encoding) = encoding {
             reader = Box::new(Decoded::new(reader, encoding));
@@ -235,9 +239,7 @@ impl Source {
         let (path, line) = (self.path.clone(), self.position.lines);
         let broken = matches!(
             cause.kind(),
-            io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::InvalidData
-                | io::ErrorKind::InvalidInput
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
         );
         if broken {
             ListError::CutShort { path, line, cause }

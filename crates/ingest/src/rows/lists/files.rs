@@ -179,15 +179,12 @@ pub async fn record_files(
     })
 }
 
-/// A file that was imported and is there no more.
-pub type Vanished = KnownFile;
-
 /// Ends the sightings of files that are there no more; how many messages are owed for it. Their images
 /// stay, as those of pages do.
 pub async fn record_vanished(
     tx: &mut PgConnection,
     reading: &Reading,
-    files: &[Vanished],
+    files: &[KnownFile],
     terms: &Terms,
 ) -> Result<u64, sqlx::Error> {
     if files.is_empty() {
@@ -287,10 +284,13 @@ async fn write_words(
 }
 
 fn new(recorded: &ImagesRecorded) -> HashSet<ImageId> {
-    let new = recorded.pictures.iter().filter_map(|written| match written {
-        PictureWritten::Stored(stored) if stored.new => Some(stored.id),
-        _ => None,
-    });
+    let new = recorded
+        .pictures
+        .iter()
+        .filter_map(|written| match written {
+            PictureWritten::Stored(stored) if stored.new => Some(stored.id),
+            _ => None,
+        });
     new.collect()
 }
 

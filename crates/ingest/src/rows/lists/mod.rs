@@ -17,9 +17,7 @@ use time::OffsetDateTime;
 
 use crate::list::{self, Fingerprint, Options, Position};
 
-pub use files::{
-    File, FileOutcome, FilesRecorded, KnownFile, Vanished, known_files, record_files, record_vanished,
-};
+pub use files::{FilesRecorded, KnownFile, LookedAt, known_files, record_files, record_vanished};
 pub use named::{Named, RowsRecorded, forget_unnamed, record_rows};
 
 /// Held by whoever reads a list or folder, with its number: `list` in ASCII.

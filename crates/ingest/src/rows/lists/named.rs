@@ -138,9 +138,21 @@ async fn write_words(
     .bind(reading.page_id)
     .bind(reading.pass)
     .bind(rows.keys().copied().collect::<Vec<_>>())
-    .bind(rows.values().map(|row| row.caption.as_str()).collect::<Vec<_>>())
-    .bind(rows.values().map(|row| Json(&row.rights)).collect::<Vec<_>>())
-    .bind(rows.values().map(|row| Json(&row.context)).collect::<Vec<_>>())
+    .bind(
+        rows.values()
+            .map(|row| row.caption.as_str())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        rows.values()
+            .map(|row| Json(&row.rights))
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        rows.values()
+            .map(|row| Json(&row.context))
+            .collect::<Vec<_>>(),
+    )
     .fetch_all(tx)
     .await?;
     Ok(written.into_iter().collect())
