@@ -19,7 +19,9 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Adds sites to crawl; lists, edits and removes them
-    Seed(crate::seed::args::Seed),
+    Seed(Box<crate::seed::args::Seed>),
+    /// Takes in a folder of pictures, and what has changed in it since
+    Import(crate::import::args::Import),
     /// Fetches once more what was fetched: a seed's, one URL, or everything
     Recrawl(crate::recrawl::Recrawl),
     /// Takes out a URL, a picture or a host on somebody's request, and keeps it out
@@ -156,6 +158,30 @@ mod tests {
             vec!["seed", "edit", "3", "--max-images", "0"],
             vec!["seed", "edit", "3", "--limit", "10", "--dry-run"],
             vec!["seed", "remove", "3"],
+            vec!["seed", "lists", "--json"],
+            vec![
+                "seed",
+                "--list",
+                "a.csv",
+                "b.tsv000",
+                "--url-column",
+                "u",
+                "--dry-run",
+            ],
+            vec![
+                "seed", "--list", "a.csv", "--name", "n", "--again", "--bad", "x", "--json",
+            ],
+            vec![
+                "import",
+                "pictures",
+                "--name",
+                "n",
+                "--depth",
+                "3",
+                "--follow-links",
+                "--jobs",
+                "2",
+            ],
             vec!["recrawl", "3", "--dry-run"],
             vec!["recrawl", "http://a.test/"],
             vec!["recrawl", "--all"],
@@ -174,6 +200,12 @@ mod tests {
         }
         for arguments in [
             vec!["seed"],
+            vec!["seed", "--list"],
+            vec!["seed", "--list", "a.csv", "--depth", "3"],
+            vec!["seed", "--list", "a.csv", "--format", "xml"],
+            vec!["seed", "http://a.test/", "--again"],
+            vec!["import"],
+            vec!["import", "pictures", "--jobs", "0"],
             vec!["seed", "edit", "3"],
             vec!["seed", "remove"],
             vec!["recrawl"],

@@ -1,8 +1,11 @@
 //! What can go wrong, in words for the person who typed the command.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tusou_ingest::AddressError;
+use tusou_ingest::list::ListError;
+use tusou_ingest::lists::ListsError;
 use tusou_ingest::seeds::SeedError;
 use tusou_platform::blobs::BlobError;
 use tusou_platform::broker::{BrokerError, Unpublished};
@@ -11,7 +14,7 @@ use tusou_platform::database::{self, DatabaseError};
 use tusou_platform::elastic::ElasticError;
 use tusou_platform::telemetry::TelemetryError;
 
-use crate::format::one_line;
+use crate::format::{number, one_line};
 
 /// A command that did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +153,58 @@ pub enum Error {
     /// An argument is neither a URL nor a host.
     #[error("nothing was changed")]
     Argument(#[source] AddressError),
+    /// A list cannot be read.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// A list or folder is not taken up.
+    #[error(transparent)]
+    Lists(#[from] ListsError),
+    /// Not one row of a list can be taken.
+    #[error(
+        "not one row of {} can be taken{}; nothing that was known of it has changed", path.display(),
+        reasons(bad)
+    )]
+    NoRows {
+        /// Which file.
+        path: PathBuf,
+        /// How many are bad, by reason.
+        bad: BTreeMap<String, u64>,
+    },
+    /// A name for several lists, or none that can stand for one.
+    #[error("{name:?} is no name for a list or folder: {problem}")]
+    Name {
+        /// What was given.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Bad rows cannot be written.
+    #[error("cannot write bad rows to {}", path.display())]
+    BadRows {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A folder cannot be imported.
+    #[error("cannot import {}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A folder of which pictures are known holds no file.
+    #[error(
+        "{} holds no file, though pictures were imported from it: see that its disk is mounted; where they are gone on \
+         purpose, repeat this command with --empty", path.display()
+    )]
+    FolderEmpty {
+        /// Which.
+        path: PathBuf,
+    },
     /// A seed cannot be changed.
     #[error(transparent)]
     SeedChange(#[from] SeedError),
@@ -250,6 +305,18 @@ fn because(why: &str) -> String {
     }
 }
 
+fn reasons(bad: &BTreeMap<String, u64>) -> String {
+    let bad: Vec<String> = bad
+        .iter()
+        .map(|(reason, count)| format!("{reason} {}", number(*count)))
+        .collect();
+    if bad.is_empty() {
+        ", for there is none".to_owned()
+    } else {
+        format!(" ({})", bad.join(", "))
+    }
+}
+
 impl Error {
     /// 2 for a configuration or an argument that cannot be used, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
@@ -258,6 +325,7 @@ impl Error {
             | Self::NoIndex { .. }
             | Self::Seed(_)
             | Self::Argument(_)
+            | Self::Name { .. }
             | Self::SearchUrl { .. } => 2,
             _ => 1,
         }

@@ -7,6 +7,7 @@ mod error;
 mod forget;
 mod format;
 mod gc;
+mod import;
 mod index;
 mod migrate;
 mod outbox;
@@ -38,6 +39,7 @@ pub async fn run(args: Args, out: &mut dyn Write) -> Result<(), Error> {
     tell_waits(&config)?;
     match args.command {
         Command::Seed(seed) => seed::run(&config, &seed, out).await,
+        Command::Import(import) => import::run(&config, &import, out).await,
         Command::Recrawl(recrawl) => recrawl::run(&config, &recrawl, out).await,
         Command::Forget(forget) => forget::run(&config, &forget, out).await,
         Command::Pause(pause) => pause::pause(&config, &pause, out).await,

@@ -10,9 +10,10 @@ use crate::status::{Discovered, SeedStatus, UrlCounts};
 type Counted = (Option<i64>, String, Option<String>, i64);
 
 impl Snapshot {
+    /// Pages that are fetched: what stands for lists and folders is counted by itself.
     pub(crate) async fn pages(&mut self) -> Result<UrlCounts, Error> {
         let counted = self
-            .by_state("SELECT NULL::bigint, state::text, reason, count(*) FROM pages WHERE kind <> 'sitemap' GROUP BY state, reason")
+            .by_state("SELECT NULL::bigint, state::text, reason, count(*) FROM pages WHERE kind = 'page' GROUP BY state, reason")
             .await?;
         Ok(counted.into_values().next().unwrap_or_default())
     }
@@ -111,7 +112,7 @@ impl Snapshot {
         Ok(seeds.into_iter().map(status).collect())
     }
 
-    async fn by_state(
+    pub(super) async fn by_state(
         &mut self,
         statement: &'static str,
     ) -> Result<BTreeMap<Option<i64>, UrlCounts>, Error> {

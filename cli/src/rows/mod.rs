@@ -5,6 +5,7 @@ mod crawl;
 pub(crate) mod dead;
 mod held;
 mod images;
+mod lists;
 pub(crate) mod repair;
 pub(crate) mod walk;
 

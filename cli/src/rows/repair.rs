@@ -71,7 +71,8 @@ pub(crate) async fn fetch_again(
     let failed = Error::query("make addresses of pictures due again");
     let mut tx = pool.begin().await.map_err(&failed)?;
     let urls: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT image_url_id, host_id, image_id FROM image_urls WHERE image_id = ANY($1)
+        "SELECT image_url_id, host_id, image_id FROM image_urls
+         WHERE image_id = ANY($1) AND url NOT LIKE 'folder:%'
          ORDER BY url FOR NO KEY UPDATE",
     )
     .bind(digests(ids))
@@ -105,7 +106,8 @@ pub(crate) async fn beyond(
 ) -> Result<BTreeSet<ImageId>, Error> {
     let beyond: Vec<Vec<u8>> = sqlx::query_scalar(
         "SELECT image_id FROM images WHERE image_id = ANY($1) AND original_dropped_at IS NOT NULL
-         AND NOT EXISTS (SELECT FROM image_urls WHERE image_urls.image_id = images.image_id)",
+         AND NOT EXISTS (SELECT FROM image_urls
+                         WHERE image_urls.image_id = images.image_id AND url NOT LIKE 'folder:%')",
     )
     .bind(digests(ids))
     .fetch_all(pool)

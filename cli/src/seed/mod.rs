@@ -1,6 +1,7 @@
 //! `tusou seed`: adds, lists, edits and removes
 
 pub(crate) mod args;
+mod list;
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -14,12 +15,15 @@ use tusou_platform::{Config, database};
 use crate::error::Error;
 use crate::format::{number, table};
 use args::{Edit, List, Remove, Seed, SeedCommand};
+pub(crate) use list::name as list_name;
 
 /// Runs a command about seeds.
 pub(crate) async fn run(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Error> {
     match &args.command {
+        None if !args.list.files.is_empty() => list::run(config, &args.list, out).await,
         None => add(config, args, out).await,
         Some(SeedCommand::List(list)) => show(config, list, out).await,
+        Some(SeedCommand::Lists(lists)) => list::show(config, lists, out).await,
         Some(SeedCommand::Edit(edit)) => change(config, edit, out).await,
         Some(SeedCommand::Remove(remove)) => end(config, remove, out).await,
     }
@@ -63,14 +67,22 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
             at_most(seed.max_pages, seed.max_images),
         )?;
     }
-    if beyond && config.crawler.contact.is_empty() {
+    if beyond {
+        ask_for_contact(config, out)?;
+    }
+    writeln!(out, "`tusou status` shows how far it is.")?;
+    Ok(())
+}
+
+/// Says what keeps the crawler from asking foreign hosts, if that is so.
+fn ask_for_contact(config: &Config, out: &mut dyn Write) -> Result<(), Error> {
+    if config.crawler.contact.is_empty() {
         writeln!(
             out,
             "Nothing beyond this machine is asked until `crawler.contact` says who crawls: set it to a \
              page or mail address where site owners reach you, and start the crawler again."
         )?;
     }
-    writeln!(out, "`tusou status` shows how far it is.")?;
     Ok(())
 }
 

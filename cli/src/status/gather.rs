@@ -100,6 +100,7 @@ async fn count(config: &Config, pool: &PgPool, behind: &[String]) -> Result<Stat
         unparsable_urls: rows.unparsable_urls().await?,
         pictures_left: rows.pictures_left().await?,
         seeds: rows.seeds().await?,
+        lists: rows.lists().await?,
         images: rows.images(generation_id, config.indexer.keep_gone).await?,
         sightings: rows.sightings().await?,
         outbox: rows.outbox().await?,

@@ -15,7 +15,7 @@ use tusou_platform::{Config, database};
 
 pub use gather::gather;
 pub use report::{
-    DeadCount, Discovered, Filling, ImageCounts, Pause, QueueCount, Rates, SeedStatus,
+    DeadCount, Discovered, Filling, ImageCounts, ListStatus, Pause, QueueCount, Rates, SeedStatus,
     ServiceState, ServiceStatus, Status, UrlCounts,
 };
 

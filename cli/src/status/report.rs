@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use tusou_ingest::lists::ListState;
 
 pub use super::services::{ServiceState, ServiceStatus};
 
@@ -25,6 +26,8 @@ pub struct Status {
     pub pictures_left: BTreeMap<String, u64>,
     /// The seeds, the oldest first.
     pub seeds: Vec<SeedStatus>,
+    /// Lists and imported folders, the oldest first.
+    pub lists: Vec<ListStatus>,
     /// Pictures by what became of them.
     pub images: ImageCounts,
     /// Pictures seen at pages, now.
@@ -101,6 +104,18 @@ pub struct SeedStatus {
     /// Its pages.
     pub pages: UrlCounts,
     /// The image URLs that its pages show.
+    pub image_urls: UrlCounts,
+}
+
+/// How far a list or an imported folder is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListStatus {
+    /// What was read of it.
+    #[serde(flatten)]
+    pub list: ListState,
+    /// It was read to its end, and none of its image URLs is due.
+    pub done: bool,
+    /// The image URLs that it names.
     pub image_urls: UrlCounts,
 }
 

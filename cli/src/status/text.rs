@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::report::{SeedStatus, Status, UrlCounts, sum};
+use super::report::{ListStatus, SeedStatus, Status, UrlCounts, sum};
 use crate::format::{duration, number, one_line, table};
 
 const MAX_URL: usize = 120;
@@ -33,6 +33,10 @@ pub(super) fn status(status: &Status) -> String {
         let seeds: String = status.seeds.iter().map(seed).collect();
         section(&mut text, "Seeds", &seeds);
     }
+    if !status.lists.is_empty() {
+        let lists: String = status.lists.iter().map(list).collect();
+        section(&mut text, "Lists and folders", &lists);
+    }
     section(&mut text, "Pictures", &pictures(status));
     section(&mut text, "Queues", &queues(status));
     section(
@@ -48,7 +52,11 @@ fn section(text: &mut String, title: &str, body: &str) {
 }
 
 fn headline(status: &Status) -> String {
-    if status.done && status.seeds.is_empty() && status.images.stored == 0 {
+    if status.done
+        && status.seeds.is_empty()
+        && status.lists.is_empty()
+        && status.images.stored == 0
+    {
         return "Nothing to do yet: `tusou seed URL` begins a crawl.\n".into();
     }
     if status.done {
@@ -158,6 +166,29 @@ fn seed(seed: &SeedStatus) -> String {
         number(pages.total()),
         number(images.total() - images.due),
         number(images.total()),
+    )
+}
+
+fn list(status: &ListStatus) -> String {
+    let ListStatus {
+        list, image_urls, ..
+    } = status;
+    let state = match (status.done, list.finished_at) {
+        (true, _) => "done".to_owned(),
+        (false, Some(_)) => "going on".to_owned(),
+        (false, None) => format!("read to {:.0} %", list.progress.share * 100.0),
+    };
+    let bad = match sum(&list.progress.bad) {
+        0 => String::new(),
+        bad => format!(", {} of them bad", number(bad)),
+    };
+    format!(
+        "  {} {}: {state}\n     {} rows{bad}, {} of {} image URLs\n",
+        list.kind.as_str(),
+        one_line(&list.name, MAX_URL),
+        number(list.progress.rows),
+        number(image_urls.total() - image_urls.due),
+        number(image_urls.total()),
     )
 }
 

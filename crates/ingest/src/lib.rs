@@ -2,8 +2,10 @@
 //! outbox messages. The crawler and `tusou` use the same code.
 
 pub mod address;
+pub mod folder;
 mod frames;
 pub mod header;
+pub mod list;
 pub mod rights;
 mod rows;
 pub mod text;
@@ -19,6 +21,7 @@ pub use rows::image::{
     FetchedUrl, ImageBatch, ImagesRecorded, PictureWritten, StoredImage, record_images,
 };
 pub use rows::limits::{PictureLimits, PicturesLeft, count_images_of_hosts};
+pub use rows::lists;
 pub use rows::outbox::{Owed, owe};
 pub use rows::page::{PageBatch, PagePicture, PageRecord, PageSummary, Reading, record_pages};
 pub use rows::pauses;

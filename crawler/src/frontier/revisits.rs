@@ -51,13 +51,14 @@ const PAGES: &str = revisit!(
 const IMAGE_URLS: &str = revisit!(
     "image_urls",
     "image_url_id",
-    "(SELECT page_id FROM page_images JOIN seed_pages USING (page_id)
-      WHERE page_images.image_url_id = image_urls.image_url_id LIMIT 1) IS NOT NULL"
+    "(SELECT page_id FROM page_images LEFT JOIN seed_pages USING (page_id)
+      WHERE page_images.image_url_id = image_urls.image_url_id
+        AND (seed_id IS NOT NULL OR listed IS NOT NULL) LIMIT 1) IS NOT NULL"
 );
 
 impl Frontier {
     /// Makes up to `limit` URLs due whose time has come: pages that a seed reaches, and pictures that
-    /// such a page shows. Rows that others hold are passed over.
+    /// such a page shows or a list names. Rows that others hold are passed over.
     pub(crate) async fn revisit(&self, kind: Kind, limit: u32) -> Result<Revisits, CrawlError> {
         let statement = match kind {
             Kind::Page | Kind::Sitemap => PAGES,

@@ -19,7 +19,7 @@ pub enum Again {
     Seed(i64),
     /// One URL, as a page, as a picture or as both.
     Url(Address),
-    /// The pages of every seed, and the image URLs that they show.
+    /// The pages of every seed, and the image URLs that they show or that a list names.
     All,
 }
 
@@ -66,7 +66,7 @@ pub async fn refetch(pool: &PgPool, ids: &[ImageId]) -> Result<u64, sqlx::Error>
     let ids: Vec<&[u8]> = ids.iter().map(|id| &id.as_bytes()[..]).collect();
     let urls: Vec<i64> = sqlx::query_scalar(
         "SELECT image_url_id FROM image_urls JOIN images USING (image_id)
-         WHERE image_id = ANY($1) AND original_dropped_at IS NOT NULL
+         WHERE image_id = ANY($1) AND original_dropped_at IS NOT NULL AND url NOT LIKE 'folder:%'
            AND (state <> 'due' OR etag IS NOT NULL OR last_modified IS NOT NULL)",
     )
     .bind(ids)
@@ -119,9 +119,10 @@ async fn all(
              WHERE image_url_id > $1
                AND (state <> 'skipped' OR reason NOT IN ('out_of_scope', 'seed_removed'))
                AND EXISTS (
-                   SELECT FROM page_images JOIN seed_pages USING (page_id)
+                   SELECT FROM page_images LEFT JOIN seed_pages USING (page_id)
                    WHERE page_images.image_url_id = image_urls.image_url_id
-                     AND ($2::bigint IS NULL OR seed_id = $2))
+                     AND CASE WHEN $2::bigint IS NULL THEN seed_id IS NOT NULL OR listed IS NOT NULL
+                              ELSE seed_id = $2 END)
              ORDER BY image_url_id LIMIT $3"
         }
     };

@@ -2,7 +2,7 @@
 //!
 //! Every transaction takes its locks in one order, so that none waits for another in a circle:
 //! seeds, hosts (inserts), URL patterns, pages, seed pages, image counts, image URLs, page images, images, sightings, outbox,
-//! and hosts (to wake them) last; within a table by key, pages and image URLs by URL.
+//! lists, and hosts (to wake them) last; within a table by key, pages and image URLs by URL.
 
 use tusou_contract::ImageId;
 
@@ -10,6 +10,7 @@ pub(crate) mod again;
 pub(crate) mod budget;
 pub(crate) mod image;
 pub(crate) mod limits;
+pub mod lists;
 pub(crate) mod outbox;
 pub(crate) mod page;
 pub mod pauses;

@@ -38,13 +38,23 @@ pub(super) struct Written {
 }
 
 /// A picture's URL, as the pages of the batch show it.
-struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     address: &'a Address,
-    /// Whether one of the pages that show it is reached by a seed.
+    /// Whether one of the pages that show it is reached by a seed, or a list names it.
     seeded: bool,
 }
 
-type Known = HashMap<String, (i64, Option<ImageId>)>;
+impl<'a> Wanted<'a> {
+    /// A URL that is to be fetched whatever page shows it.
+    pub(super) fn asked_for(address: &'a Address) -> Self {
+        Self {
+            address,
+            seeded: true,
+        }
+    }
+}
+
+pub(super) type Known = HashMap<String, (i64, Option<ImageId>)>;
 
 /// Rows of one statement: an image sitemap shows tens of thousands of pictures.
 const ROWS: usize = 5_000;
@@ -141,7 +151,7 @@ async fn shown_before(
 }
 
 /// Writes the URLs that are new: their ids, and the hosts of those that are due.
-async fn insert_new(
+pub(super) async fn insert_new(
     tx: &mut PgConnection,
     wanted: &BTreeMap<&str, Wanted<'_>>,
 ) -> Result<(Known, Vec<i64>), sqlx::Error> {
@@ -192,7 +202,7 @@ async fn insert_chunk(
 /// what they last answered may be long ago, and nobody has asked since. Their bytes are wanted,
 /// whatever they are. (A subquery with a limit is looked up for each row; `EXISTS` below an `OR` may be
 /// made into a table of all that pages show.)
-async fn take_up_again(
+pub(super) async fn take_up_again(
     tx: &mut PgConnection,
     wanted: &BTreeMap<&str, Wanted<'_>>,
 ) -> Result<Vec<i64>, sqlx::Error> {
@@ -222,7 +232,7 @@ async fn take_up_again(
 /// Locks for share the URLs that were known, with those that the pages showed before: a picture's own
 /// transaction either sees these pages' words or is seen by them. (Nobody else sees those that
 /// this transaction made.)
-async fn lock(
+pub(super) async fn lock(
     tx: &mut PgConnection,
     urls: &[&str],
     before: &HashSet<Place>,

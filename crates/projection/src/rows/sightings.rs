@@ -138,7 +138,9 @@ async fn hosts(
            named AS (
                SELECT image_id, times,
                       regexp_replace(regexp_replace(origin, '^[a-z]+://', ''), ':[0-9]+$', '') COLLATE "C" AS name
-               FROM seen JOIN hosts USING (host_id)),
+               FROM seen JOIN hosts USING (host_id)
+               -- Lists and folders are no hosts of the web.
+               WHERE origin LIKE '%://%'),
            ranked AS (
                SELECT image_id, name,
                       row_number() OVER (PARTITION BY image_id ORDER BY sum(times) DESC, name) AS place

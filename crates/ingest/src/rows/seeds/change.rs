@@ -51,7 +51,7 @@ pub struct SeedRemoved {
     pub url: String,
     /// Due pages that belong to no seed any more: skipped as `seed_removed`.
     pub pages: u64,
-    /// Due image URLs that only such pages show: skipped likewise.
+    /// Due image URLs that only such pages show, and no list names: skipped likewise.
     pub image_urls: u64,
 }
 
@@ -354,8 +354,9 @@ async fn remove_once(
     let skipped_urls = sqlx::query(
         "UPDATE image_urls SET state = 'skipped', reason = 'seed_removed'
          WHERE image_url_id = ANY($1) AND state = 'due' AND NOT EXISTS (
-             SELECT FROM page_images JOIN seed_pages USING (page_id)
-             WHERE page_images.image_url_id = image_urls.image_url_id)",
+             SELECT FROM page_images LEFT JOIN seed_pages USING (page_id)
+             WHERE page_images.image_url_id = image_urls.image_url_id
+               AND (seed_id IS NOT NULL OR listed IS NOT NULL))",
     )
     .bind(&image_urls)
     .execute(&mut *tx)
