@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tusou_ingest::{Budgets, Terms, tracking};
-use tusou_platform::config::{Config, Network};
+use tusou_platform::config::{Config, Network, Render};
 use tusou_platform::door::{Limits, Reach};
 
 use crate::directives::Obey;
@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) obey: Obey,
     /// What is dropped from the addresses that pages hold.
     pub(crate) tracking: tracking::Rules,
+    /// How pages are rendered that need JavaScript.
+    pub(crate) render: Render,
     /// By what rules outcomes are written.
     pub(crate) terms: Terms,
 }
@@ -89,6 +91,7 @@ impl Settings {
                 tdm: crawler.obey_tdm,
             },
             tracking: tracking::Rules::new(&crawler.drop_parameters),
+            render: config.render.clone(),
             terms: Terms {
                 coalesce: time::Duration::milliseconds(
                     i64::try_from(crawler.coalesce_ms).unwrap_or(i64::MAX),

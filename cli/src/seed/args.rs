@@ -19,6 +19,9 @@ pub(crate) struct Seed {
     /// The most pages
     #[arg(long, default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: u64,
+    /// Whether a browser renders its pages: those that show nothing without their scripts, all, or none
+    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"])]
+    pub(crate) render: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -39,7 +42,7 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("bounds").required(true).multiple(true).args(["scope", "depth", "limit"])))]
+#[command(group(clap::ArgGroup::new("bounds").required(true).multiple(true).args(["scope", "depth", "limit", "render"])))]
 pub(crate) struct Edit {
     /// The seed's number, as `tusou seed list` shows it
     #[arg(value_name = "ID")]
@@ -53,6 +56,9 @@ pub(crate) struct Edit {
     /// The most pages
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
+    /// Whether a browser renders its pages: those that show nothing without their scripts, all, or none
+    #[arg(long, value_parser = ["auto", "always", "never"])]
+    pub(crate) render: Option<String>,
     /// Says what would be done, and does nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

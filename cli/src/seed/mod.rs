@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use sqlx::PgPool;
 use tusou_ingest::removals::{self, KeptOut};
 use tusou_ingest::seeds::{self, SeedChange};
-use tusou_ingest::{Address, NewSeed, Scope};
+use tusou_ingest::{Address, NewSeed, Rendering, Scope};
 use tusou_platform::{Config, database};
 
 use crate::error::Error;
@@ -33,6 +33,7 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
         .scope
         .parse()
         .expect("the arguments allow no other word");
+    let render = rendering(&args.render);
     let pool = database::connect(&config.database).await?;
     for url in &urls {
         refuse_kept_out(&pool, url).await?;
@@ -44,6 +45,7 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
             scope,
             max_depth: args.depth,
             max_pages: args.limit,
+            render,
         };
         let added = seeds::add(&pool, &seed)
             .await
@@ -55,11 +57,19 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
         };
         writeln!(
             out,
-            "seed {}  {}  {scope}, depth {}, at most {} pages: {known}",
+            "seed {}  {}  {scope}, depth {}, at most {} pages{}: {known}",
             added.seed_id,
             seed.url,
             seed.max_depth,
             number(seed.max_pages),
+            rendered(render),
+        )?;
+    }
+    if render == Rendering::Always && config.render.chromium.as_os_str().is_empty() {
+        writeln!(
+            out,
+            "Nothing is rendered until `render.chromium` names Chromium's program: set it, and start the \
+             crawler again."
         )?;
     }
     if beyond && config.crawler.contact.is_empty() {
@@ -71,6 +81,19 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
     }
     writeln!(out, "`tusou status` shows how far it is.")?;
     Ok(())
+}
+
+fn rendering(word: &str) -> Rendering {
+    word.parse().expect("the arguments allow no other word")
+}
+
+/// As a seed's bounds say it; the usual is not said.
+fn rendered(render: Rendering) -> &'static str {
+    match render {
+        Rendering::Auto => "",
+        Rendering::Always => ", always rendered",
+        Rendering::Never => ", never rendered",
+    }
 }
 
 /// Whether an address is not plainly one of this machine.
@@ -127,7 +150,7 @@ async fn show(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), E
             ));
         }
     }
-    let head = ["", "seed", "scope", "depth", "limit", "pages", "due"];
+    let head = ["", "seed", "scope", "depth", "limit", "pages", "due", "render"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(seeds.into_iter().map(|seed| {
         vec![
@@ -138,6 +161,7 @@ async fn show(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), E
             number(seed.max_pages.unsigned_abs()),
             number(seed.pages.unsigned_abs()),
             number(seed.due.unsigned_abs()),
+            seed.render,
         ]
     }));
     write!(out, "{}{kept_out}", table(&rows))?;
@@ -153,6 +177,7 @@ async fn change(config: &Config, args: &Edit, out: &mut dyn Write) -> Result<(),
         scope,
         max_depth: args.depth,
         max_pages: args.limit,
+        render: args.render.as_deref().map(rendering),
     };
     let pool = database::connect(&config.database).await?;
     let edited = seeds::edit(&pool, args.id, change, args.dry_run).await?;
@@ -163,12 +188,13 @@ async fn change(config: &Config, args: &Edit, out: &mut dyn Write) -> Result<(),
     };
     writeln!(
         out,
-        "seed {}  {}  {}, depth {}, at most {} pages: {bounds}",
+        "seed {}  {}  {}, depth {}, at most {} pages{}: {bounds}",
         args.id,
         edited.url,
         edited.scope,
         edited.max_depth,
         number(edited.max_pages),
+        rendered(edited.render),
     )?;
     writeln!(
         out,

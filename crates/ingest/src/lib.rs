@@ -2,6 +2,7 @@
 //! outbox messages. The crawler and `tusou` use the same code.
 
 pub mod address;
+pub mod rendering;
 pub mod rights;
 mod rows;
 pub mod text;
@@ -10,6 +11,7 @@ pub mod trap;
 pub mod verify;
 
 pub use address::{Address, AddressError, Scope};
+pub use rendering::Rendering;
 pub use rows::again::{Again, DueAgain, recrawl, refetch};
 pub use rows::budget::Budgets;
 pub use rows::image::{

@@ -48,7 +48,7 @@ impl NoAnswer {
 }
 
 /// How a request to another host may go on.
-enum Next {
+pub(super) enum Next {
     Go(Slot),
     No(NoAnswer),
 }
@@ -134,7 +134,7 @@ impl Fetcher {
     }
 
     /// Waits for leave to ask an address, which its host's rules must give too.
-    async fn start(
+    pub(super) async fn start(
         &self,
         lease: &HostLease,
         rules: &HostRules,

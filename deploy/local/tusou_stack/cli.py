@@ -6,6 +6,7 @@ import subprocess
 import time
 
 from . import (
+    chromium,
     elasticsearch,
     onnxruntime,
     pack,
@@ -71,7 +72,10 @@ def obtain(options):
     del options
     with paths.locked():
         paths.make_folders()
-        _together([store.obtain for store in STORES] + [onnxruntime.obtain, pack.obtain, stamps.obtain])
+        _together(
+            [store.obtain for store in STORES]
+            + [onnxruntime.obtain, pack.obtain, stamps.obtain, chromium.obtain]
+        )
 
 
 def down(options):
@@ -132,7 +136,7 @@ def _up_stores(wanted, with_pack):
     ports.port("postgres")  # chooses the ports before the parallel parts ask for theirs
     config = settings.write()
     parts = [_start_store(store) for store in STORES if store.NAME in wanted]
-    _together(parts + [onnxruntime.obtain] + ([pack.obtain] if with_pack else []))
+    _together(parts + [onnxruntime.obtain] + ([pack.obtain, chromium.obtain] if with_pack else []))
     return config
 
 

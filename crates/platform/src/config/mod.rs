@@ -20,5 +20,5 @@ pub use keep::{KeepOriginals, UnknownRule};
 pub use load::{Source, Variables, load, load_with, locate};
 pub use sections::{
     Amqp, Blobs, Config, Crawler, Database, Elasticsearch, Encoder, Indexer, Log, LogFormat,
-    Models, Network, Rabbitmq, Search,
+    Models, Network, Rabbitmq, Render, Search,
 };

@@ -6,7 +6,7 @@ use tusou_contract::{ImageId, Rights, SightingContext, SightingRights};
 use tusou_ingest::seeds::{self, NewSeed};
 use tusou_ingest::{
     Address, Budgets, End, Ended, FetchedUrl, ImageBatch, PageBatch, PagePicture, PageRecord,
-    PageSummary, PictureWritten, Scope, Terms, Validators, VerifiedImage, record_images,
+    PageSummary, PictureWritten, Rendering, Scope, Terms, Validators, VerifiedImage, record_images,
     record_pages, verify,
 };
 use tusou_testkit::{World, pictures};
@@ -35,6 +35,7 @@ impl Desk {
             scope: Scope::Host,
             max_depth: 5,
             max_pages: 100,
+            render: Rendering::default(),
         };
         let added = seeds::add(world.pool(), &seed).await;
         added.expect("the world's database answers");

@@ -6,6 +6,7 @@ use super::super::again_where_it_met;
 use super::super::reach::wake_hosts;
 use super::reach;
 use crate::address::{Address, AddressError, Scope};
+use crate::rendering::Rendering;
 
 /// Pages whose scope is judged at once.
 const BATCH: i64 = 10_000;
@@ -19,6 +20,8 @@ pub struct SeedChange {
     pub max_depth: Option<u32>,
     /// The most pages that belong to the seed.
     pub max_pages: Option<u64>,
+    /// Whether its pages are rendered.
+    pub render: Option<Rendering>,
 }
 
 /// What [`edit`] did.
@@ -32,7 +35,10 @@ pub struct SeedEdited {
     pub max_depth: u32,
     /// Its bounds now.
     pub max_pages: u64,
-    /// Pages that are read again, since links that were left out may now be followed.
+    /// Whether its pages are rendered now.
+    pub render: Rendering,
+    /// Pages that are read again, since links that were left out may now be followed, or rendering
+    /// is another.
     pub due: u64,
     /// Pages that no longer belong to the seed.
     pub left: u64,
@@ -90,6 +96,7 @@ struct Row {
     scope: String,
     max_depth: i32,
     max_pages: i64,
+    render: String,
 }
 
 /// Changes a seed's bounds, in one transaction. Where they grew its pages are read again, as in
@@ -143,13 +150,18 @@ async fn edit_once(
     let max_pages = change.max_pages.map_or(row.max_pages, |pages| {
         i64::try_from(pages).unwrap_or(i64::MAX)
     });
-    sqlx::query("UPDATE seeds SET scope = $2, max_depth = $3, max_pages = $4 WHERE seed_id = $1")
-        .bind(seed_id)
-        .bind(scope.as_str())
-        .bind(max_depth)
-        .bind(max_pages)
-        .execute(&mut *tx)
-        .await?;
+    let old_render: Rendering = row.render.parse().unwrap_or_default();
+    let render = change.render.unwrap_or(old_render);
+    sqlx::query(
+        "UPDATE seeds SET scope = $2, max_depth = $3, max_pages = $4, render = $5 WHERE seed_id = $1",
+    )
+    .bind(seed_id)
+    .bind(scope.as_str())
+    .bind(max_depth)
+    .bind(max_pages)
+    .bind(render.as_str())
+    .execute(&mut *tx)
+    .await?;
 
     let mut outside = Vec::new();
     if scope != old_scope || max_depth < row.max_depth {
@@ -161,7 +173,8 @@ async fn edit_once(
     (left, skipped) = (left + more.0, skipped + more.1);
 
     let grew = scope != old_scope || max_depth > row.max_depth || max_pages > row.max_pages;
-    let reached = reach(&mut tx, seed_id, &url, grew, grew).await?;
+    let anew = grew || render != old_render;
+    let reached = reach(&mut tx, seed_id, &url, anew, anew).await?;
     wake_hosts(&mut tx, &reached.hosts).await?;
     if dry_run {
         tx.rollback().await?;
@@ -173,6 +186,7 @@ async fn edit_once(
         scope,
         max_depth: max_depth.unsigned_abs(),
         max_pages: max_pages.unsigned_abs(),
+        render,
         due: reached.due,
         left,
         skipped,
@@ -181,7 +195,7 @@ async fn edit_once(
 
 async fn lock(tx: &mut PgConnection, seed_id: i64) -> Result<Option<Row>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT url, scope_url, scope, max_depth, max_pages FROM seeds WHERE seed_id = $1 FOR UPDATE",
+        "SELECT url, scope_url, scope, max_depth, max_pages, render FROM seeds WHERE seed_id = $1 FOR UPDATE",
     )
     .bind(seed_id)
     .fetch_optional(tx)

@@ -1,6 +1,7 @@
 //! Every section and key, with its default. A key that is not here is an error that names it.
 
 mod crawler;
+mod render;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::keep::KeepOriginals;
 
 pub use crawler::Crawler;
+pub use render::Render;
+pub(super) use render::is_host_pattern;
 
 /// The whole configuration, of all services: one file serves them all.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -34,6 +37,8 @@ pub struct Config {
     pub log: Log,
     /// The crawler.
     pub crawler: Crawler,
+    /// Pages that need JavaScript.
+    pub render: Render,
     /// The encoder.
     pub encoder: Encoder,
     /// The indexer.
