@@ -75,7 +75,6 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
         Arc::clone(&settings),
         rules,
         blobs.clone(),
-        frontier.clone(),
         writer,
         gate.clone(),
         health.clone(),

@@ -150,7 +150,9 @@ async fn show(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), E
             ));
         }
     }
-    let head = ["", "seed", "scope", "depth", "limit", "pages", "due", "render"];
+    let head = [
+        "", "seed", "scope", "depth", "limit", "pages", "due", "render",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(seeds.into_iter().map(|seed| {
         vec![

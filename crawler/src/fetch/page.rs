@@ -158,7 +158,9 @@ impl Fetcher {
     fn pictures(&self, shown: Vec<extract::Picture>, wanted: Vec<Address>) -> Vec<PagePicture> {
         let tracking = &self.settings.tracking;
         let shown = shown.into_iter();
-        let mut pictures: Vec<_> = shown.map(|picture| page_picture(picture, tracking)).collect();
+        let mut pictures: Vec<_> = shown
+            .map(|picture| page_picture(picture, tracking))
+            .collect();
         let known: HashSet<Address> = pictures.iter().map(|one| one.address.clone()).collect();
         let wanted = wanted.iter().map(|address| tracking.clean(address));
         let wanted = wanted.filter(|address| !known.contains(address));

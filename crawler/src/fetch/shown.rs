@@ -86,8 +86,7 @@ impl Fetcher {
             return Shown::Failed(parser_failed());
         };
         // What would have been shown may be missing: pictures are not to be thought gone for that.
-        let is_less =
-            rendered.own_missing || (rendered.other_missing && page.pictures.is_empty());
+        let is_less = rendered.own_missing || (rendered.other_missing && page.pictures.is_empty());
         if is_less && !self.gate.is_open() {
             return Shown::Later(WAITING);
         }
@@ -97,7 +96,11 @@ impl Fetcher {
         // Both as it was sent and as it is shown.
         page.directives = sent.directives.and_nearer(&page.directives);
         let known: HashSet<&Address> = page.links.iter().collect();
-        let led: Vec<Address> = rendered.led.into_iter().filter(|led| !known.contains(led)).collect();
+        let led: Vec<Address> = rendered
+            .led
+            .into_iter()
+            .filter(|led| !known.contains(led))
+            .collect();
         page.links.extend(led);
         Shown::Rendered(page, rendered.pictures)
     }
@@ -111,18 +114,26 @@ impl Fetcher {
 pub(super) fn content_hash(page: &Extracted, pictures: &[Address]) -> [u8; 32] {
     let shown = page.pictures.iter().map(|picture| {
         let texts = [&picture.alt, &picture.title, &picture.caption];
-        let texts = texts.map(|text| text.as_deref().unwrap_or_default()).join("\n");
+        let texts = texts
+            .map(|text| text.as_deref().unwrap_or_default())
+            .join("\n");
         format!("shows {}\n{texts}", picture.address)
     });
     let wanted = pictures.iter().map(|picture| format!("wants {picture}"));
     let links = page.links.iter().map(|link| format!("leads to {link}"));
     let title = format!("is called {}", page.title.as_deref().unwrap_or_default());
     let said = format!("asks {:?}", page.directives);
-    let mut all: Vec<String> = shown.chain(wanted).chain(links).chain([title, said]).collect();
+    let mut all: Vec<String> = shown
+        .chain(wanted)
+        .chain(links)
+        .chain([title, said])
+        .collect();
     // Answers to scripts come in any order.
     all.sort_unstable();
     let digest = all.iter().fold(Sha256::new(), |digest, one| {
-        digest.chain_update((one.len() as u64).to_le_bytes()).chain_update(one)
+        digest
+            .chain_update((one.len() as u64).to_le_bytes())
+            .chain_update(one)
     });
     digest.finalize().into()
 }

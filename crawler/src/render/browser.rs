@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::Pid;
+use spider::chromiumoxide::Browser as Client;
 use spider::chromiumoxide::error::CdpError;
 use spider::chromiumoxide::handler::HandlerConfig;
-use spider::chromiumoxide::Browser as Client;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -213,9 +213,14 @@ impl Running {
             program: terms.program.clone(),
             cause,
         };
-        let folder = tempfile::Builder::new().prefix("tusou-render-").tempdir().map_err(failed)?;
+        let folder = tempfile::Builder::new()
+            .prefix("tusou-render-")
+            .tempdir()
+            .map_err(failed)?;
         let mut child = command(terms, folder.path()).spawn().map_err(failed)?;
-        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let group = child
+            .id()
+            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let group = group.expect("a child that was not waited for has an id");
         metrics::browser_started();
         let end = CancellationToken::new();
@@ -269,12 +274,18 @@ fn command(terms: &Terms, folder: &Path) -> Command {
     command.args(FLAGS);
     command.arg(format!("--user-data-dir={}", folder.display()));
     command.arg(format!("--user-agent={}", terms.user_agent));
-    command.arg(format!("--ignore-certificate-errors-spki-list={}", terms.fingerprint));
+    command.arg(format!(
+        "--ignore-certificate-errors-spki-list={}",
+        terms.fingerprint
+    ));
     // Its sandbox needs an account that is not root.
     if rustix::process::geteuid().is_root() {
         command.arg("--no-sandbox");
     }
-    command.env_clear().env("HOME", folder).env("LC_ALL", "C.UTF-8");
+    command
+        .env_clear()
+        .env("HOME", folder)
+        .env("LC_ALL", "C.UTF-8");
     for name in ["PATH", "TMPDIR"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
@@ -317,10 +328,16 @@ async fn keep(mut child: Child, group: Pid, folder: TempDir, most: u64, end: Can
             _ = child.wait() => break,
             _ = look.tick() => {}
         }
-        let memory = spawn_blocking(move || processes::memory(group)).await.unwrap_or(0);
+        let memory = spawn_blocking(move || processes::memory(group))
+            .await
+            .unwrap_or(0);
         metrics::browser_memory(memory);
         if memory > most {
-            tracing::warn!(memory, most, "the browser is ended: it holds more than `render.max_memory_bytes`");
+            tracing::warn!(
+                memory,
+                most,
+                "the browser is ended: it holds more than `render.max_memory_bytes`"
+            );
             break;
         }
     }

@@ -51,16 +51,28 @@ impl Kept {
         }
         let entry = (Instant::now(), answer.headers.clone(), answer.body.clone());
         shelf.bytes += answer.body.len();
-        let before = shelf.answers.insert((address.clone(), origin.to_owned()), entry);
+        let before = shelf
+            .answers
+            .insert((address.clone(), origin.to_owned()), entry);
         shelf.bytes -= before.map_or(0, |(_, _, body)| body.len());
     }
 }
 
 fn may_be_kept(headers: &HeaderMap) -> bool {
-    let said = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let said = |name| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
     let kind = said(CONTENT_TYPE).to_ascii_lowercase();
-    let is_code = ["javascript", "ecmascript", "text/css"].iter().any(|code| kind.contains(code));
-    is_code && !said(CACHE_CONTROL).to_ascii_lowercase().contains("no-store")
+    let is_code = ["javascript", "ecmascript", "text/css"]
+        .iter()
+        .any(|code| kind.contains(code));
+    is_code
+        && !said(CACHE_CONTROL)
+            .to_ascii_lowercase()
+            .contains("no-store")
 }
 
 #[cfg(test)]
@@ -84,7 +96,8 @@ mod tests {
     #[test]
     fn scripts_and_sheets_are_kept_within_bounds() {
         let kept = Kept::default();
-        let address = |n: usize| Address::parse(&format!("https://a.test/{n}")).expect("an address");
+        let address =
+            |n: usize| Address::parse(&format!("https://a.test/{n}")).expect("an address");
         for (number, kind, control, is_kept) in [
             (1, "text/javascript; charset=utf-8", "no-cache", true),
             (2, "text/css", "", true),
@@ -92,9 +105,16 @@ mod tests {
             (4, "application/json", "max-age=600", false),
         ] {
             kept.put(&address(number), "", &answer(kind, control, 10));
-            assert_eq!(kept.get(&address(number), "").is_some(), is_kept, "{kind} {control}");
+            assert_eq!(
+                kept.get(&address(number), "").is_some(),
+                is_kept,
+                "{kind} {control}"
+            );
         }
-        assert!(kept.get(&address(1), "https://b.test").is_none(), "another origin asks itself");
+        assert!(
+            kept.get(&address(1), "https://b.test").is_none(),
+            "another origin asks itself"
+        );
         kept.put(&address(5), "", &answer("text/css", "", EACH + 1));
         assert!(kept.get(&address(5), "").is_none());
         for number in 10..10 + 2 * TOGETHER / EACH {

@@ -154,7 +154,8 @@ impl Renderer {
         let tools = if program.as_os_str().is_empty() {
             None
         } else if browser::is_program(&program) {
-            let certificate = Certificate::new().map_err(|cause| CrawlError::Config(chain(&cause)))?;
+            let certificate =
+                Certificate::new().map_err(|cause| CrawlError::Config(chain(&cause)))?;
             let terms = Terms {
                 program,
                 user_agent: settings.user_agent.clone(),
@@ -276,7 +277,10 @@ impl Renderer {
                 let address = address.filter(|address| address.origin() == job.page.origin());
                 let address = address.unwrap_or_else(|| job.page.clone());
                 let rendered = rendered(taken.markup, address, visit.trace.summary());
-                let shown = taken.shown.iter().filter_map(|url| Address::parse(url).ok());
+                let shown = taken
+                    .shown
+                    .iter()
+                    .filter_map(|url| Address::parse(url).ok());
                 let shown: HashSet<Address> = shown.collect();
                 Tried::Rendered(Box::new(Rendered {
                     // What the markup's elements show is told by them, and in which of its sizes it is taken.
@@ -350,7 +354,11 @@ impl Renderer {
     pub(crate) async fn close(&self) {
         self.0.browser.lock().await.running = None;
         let keepers = {
-            let mut keepers = self.0.keepers.lock().expect("no holder of this lock panics");
+            let mut keepers = self
+                .0
+                .keepers
+                .lock()
+                .expect("no holder of this lock panics");
             std::mem::take(&mut *keepers)
         };
         let _ = timeout(END, futures::future::join_all(keepers)).await;

@@ -62,9 +62,7 @@ impl Seen {
         let mut hidden: Option<Vec<u8>> = None;
         let tokens = Tokenizer::new_with_emitter(markup, raw_text_aware());
         for token in tokens {
-            let Ok(token): Result<_, Infallible> = token else {
-                break;
-            };
+            let Ok(token): Result<_, Infallible> = token;
             match token {
                 Token::StartTag(tag) if hidden.is_none() => {
                     let name: &[u8] = &tag.name;
@@ -110,7 +108,10 @@ fn raw_text_aware() -> DefaultEmitter {
 /// Whether a script of this type is one that a browser runs.
 fn is_run(kind: Option<&str>) -> bool {
     let kind = kind.unwrap_or_default().trim().to_ascii_lowercase();
-    kind.is_empty() || kind == "module" || kind.ends_with("javascript") || kind.ends_with("ecmascript")
+    kind.is_empty()
+        || kind == "module"
+        || kind.ends_with("javascript")
+        || kind.ends_with("ecmascript")
 }
 
 #[cfg(test)]
@@ -122,7 +123,12 @@ mod tests {
 
     fn shows_nothing_in(markup: &str) -> bool {
         let page = Address::parse("https://example.org/").expect("an address");
-        let found = extract(markup.as_bytes(), Some("text/html"), &page, &Limits::default());
+        let found = extract(
+            markup.as_bytes(),
+            Some("text/html"),
+            &page,
+            &Limits::default(),
+        );
         shows_nothing(&found, markup.as_bytes())
     }
 
@@ -133,21 +139,45 @@ mod tests {
         for (markup, wanted) in [
             // Frames of applications.
             (app.to_owned(), true),
-            (format!("<title>{prose}</title><meta property=og:image content=/a.png>{app}"), true),
+            (
+                format!("<title>{prose}</title><meta property=og:image content=/a.png>{app}"),
+                true,
+            ),
             (format!("<style>{prose}</style><h1>Gallery</h1>{app}"), true),
-            (format!("<template>{prose}<img src=/a.png></template>{app}"), true),
-            ("<script>document.write('<img src=/a.png>')</script>".to_owned(), true),
-            (format!("<noscript>You need to enable JavaScript.</noscript><p>{prose}{app}"), true),
+            (
+                format!("<template>{prose}<img src=/a.png></template>{app}"),
+                true,
+            ),
+            (
+                "<script>document.write('<img src=/a.png>')</script>".to_owned(),
+                true,
+            ),
+            (
+                format!("<noscript>You need to enable JavaScript.</noscript><p>{prose}{app}"),
+                true,
+            ),
             // Pages.
             (format!("<p>{prose}{app}"), false),
             (format!("<img src=/a.png>{app}"), false),
-            (format!("<noscript><img src=/a.png></noscript><p>{prose}{app}"), false),
-            (format!("<noscript>enable JavaScript</noscript><p>{prose}{prose}{prose}{app}"), false),
+            (
+                format!("<noscript><img src=/a.png></noscript><p>{prose}{app}"),
+                false,
+            ),
+            (
+                format!("<noscript>enable JavaScript</noscript><p>{prose}{prose}{prose}{app}"),
+                false,
+            ),
             // Nothing that a browser would add to.
             (String::new(), false),
             ("<h1>Moved</h1>".to_owned(), false),
-            (format!("<h1>Moved</h1><script type=application/ld+json>{{}}</script>"), false),
-            ("<p>说明</p><script type=text/template>x</script>".to_owned(), false),
+            (
+                format!("<h1>Moved</h1><script type=application/ld+json>{{}}</script>"),
+                false,
+            ),
+            (
+                "<p>说明</p><script type=text/template>x</script>".to_owned(),
+                false,
+            ),
         ] {
             assert_eq!(shows_nothing_in(&markup), wanted, "{markup}");
         }
@@ -155,11 +185,30 @@ mod tests {
 
     #[test]
     fn hosts_are_named_whole_or_with_all_below_them() {
-        let patterns = ["example.org".to_owned(), "*.test".to_owned(), "127.0.0.2".to_owned()];
-        for host in ["example.org", "EXAMPLE.org", "test", "a.test", "b.a.test", "127.0.0.2"] {
+        let patterns = [
+            "example.org".to_owned(),
+            "*.test".to_owned(),
+            "127.0.0.2".to_owned(),
+        ];
+        for host in [
+            "example.org",
+            "EXAMPLE.org",
+            "test",
+            "a.test",
+            "b.a.test",
+            "127.0.0.2",
+        ] {
             assert!(is_named(host, &patterns), "{host}");
         }
-        for host in ["www.example.org", "example.org.net", "atest", "27.0.0.2", "org", "", "é.org"] {
+        for host in [
+            "www.example.org",
+            "example.org.net",
+            "atest",
+            "27.0.0.2",
+            "org",
+            "",
+            "é.org",
+        ] {
             assert!(!is_named(host, &patterns), "{host}");
         }
     }

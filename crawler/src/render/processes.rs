@@ -24,7 +24,10 @@ fn group_of(pid: i32) -> Option<i32> {
 
 /// Memory of a group in bytes, where pages that processes share count once.
 pub(super) fn memory(group: Pid) -> u64 {
-    members(group).into_iter().map(|pid| proportional(pid).unwrap_or_else(|| resident(pid))).sum()
+    members(group)
+        .into_iter()
+        .map(|pid| proportional(pid).unwrap_or_else(|| resident(pid)))
+        .sum()
 }
 
 fn proportional(pid: i32) -> Option<u64> {
@@ -37,7 +40,10 @@ fn proportional(pid: i32) -> Option<u64> {
 /// What is readable of another account's process, too.
 fn resident(pid: i32) -> u64 {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok());
+    let pages = statm
+        .split_whitespace()
+        .nth(1)
+        .and_then(|pages| pages.parse().ok());
     pages.unwrap_or(0) * rustix::param::page_size() as u64
 }
 
@@ -71,7 +77,8 @@ fn socket_of(table: &str, local: SocketAddrV4, remote: SocketAddrV4) -> Option<S
     let (local, remote) = (written(local), written(remote));
     table.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_it = fields.get(1) == Some(&local.as_str()) && fields.get(2) == Some(&remote.as_str());
+        let is_it =
+            fields.get(1) == Some(&local.as_str()) && fields.get(2) == Some(&remote.as_str());
         is_it.then(|| format!("socket:[{}]", fields.get(9).unwrap_or(&"")))
     })
 }
@@ -79,7 +86,11 @@ fn socket_of(table: &str, local: SocketAddrV4, remote: SocketAddrV4) -> Option<S
 /// As `/proc/net/tcp` has an address: the bytes as a number of this machine, in hex.
 fn written(address: SocketAddrV4) -> String {
     let ip: Ipv4Addr = *address.ip();
-    format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), address.port())
+    format!(
+        "{:08X}:{:04X}",
+        u32::from_ne_bytes(ip.octets()),
+        address.port()
+    )
 }
 
 #[cfg(test)]
@@ -98,7 +109,10 @@ mod tests {
         let (_accepted, peer) = listener.accept().expect("it was connected to");
         let group = getpgid(None).expect("a process has a group");
         assert!(holds(group, here, peer));
-        assert!(!holds(group, peer, here) || getpid() == group, "the other way round it is the server's");
+        assert!(
+            !holds(group, peer, here) || getpid() == group,
+            "the other way round it is the server's"
+        );
         let none = Pid::from_raw(i32::MAX).expect("a number");
         assert!(!holds(none, here, peer));
         drop(ours);

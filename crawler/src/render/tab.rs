@@ -171,16 +171,22 @@ impl Tab {
         let mut params = CreateTargetParams::new("about:blank");
         params.browser_context_id = context.id.clone();
         let page = context.running.client.new_page(params).await?;
-        let mut dialogs = page.event_listener::<EventJavascriptDialogOpening>().await?;
+        let mut dialogs = page
+            .event_listener::<EventJavascriptDialogOpening>()
+            .await?;
         let answering = page.clone();
         let answers = tokio::spawn(async move {
             while dialogs.next().await.is_some() {
-                let _ = answering.execute(HandleJavaScriptDialogParams::new(true)).await;
+                let _ = answering
+                    .execute(HandleJavaScriptDialogParams::new(true))
+                    .await;
             }
         });
         let dialogs = AbortOnDropHandle::new(answers);
-        page.execute(SetFocusEmulationEnabledParams::new(true)).await?;
-        page.execute(AddScriptToEvaluateOnNewDocumentParams::new(BEFORE)).await?;
+        page.execute(SetFocusEmulationEnabledParams::new(true))
+            .await?;
+        page.execute(AddScriptToEvaluateOnNewDocumentParams::new(BEFORE))
+            .await?;
         Ok(Self {
             page,
             _dialogs: dialogs,
@@ -197,7 +203,10 @@ impl Tab {
             loaded?;
         }
         let frame = FrameId::new(self.page.target_id().inner().clone());
-        let world = self.page.execute(CreateIsolatedWorldParams::new(frame)).await?;
+        let world = self
+            .page
+            .execute(CreateIsolatedWorldParams::new(frame))
+            .await?;
         let world = world.result.execution_context_id;
         let shown = async {
             self.rest(visit, world, QUIET).await?;
@@ -208,17 +217,31 @@ impl Tab {
         }
         let taken = self.run(world, TAKE).await?;
         match taken.as_array().map(Vec::as_slice) {
-            Some([Value::String(url), Value::String(markup), Value::Array(shown)]) => Ok(Taken {
+            Some(
+                [
+                    Value::String(url),
+                    Value::String(markup),
+                    Value::Array(shown),
+                ],
+            ) => Ok(Taken {
                 url: url.clone(),
                 markup: markup.clone(),
-                shown: shown.iter().filter_map(|url| Some(url.as_str()?.to_owned())).collect(),
+                shown: shown
+                    .iter()
+                    .filter_map(|url| Some(url.as_str()?.to_owned()))
+                    .collect(),
             }),
             _ => Err(NotTaken::Broke(CdpError::NotFound)),
         }
     }
 
     /// Waits until nothing is asked for and the document rests.
-    async fn rest(&self, visit: &Visit, world: ExecutionContextId, quiet: Duration) -> Result<(), CdpError> {
+    async fn rest(
+        &self,
+        visit: &Visit,
+        world: ExecutionContextId,
+        quiet: Duration,
+    ) -> Result<(), CdpError> {
         visit.trace.quiet(quiet).await;
         self.run(world, CALM).await?;
         visit.trace.quiet(quiet).await;

@@ -42,7 +42,8 @@ fn kill(pid: i32) {
 
 fn runs(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, state)| !state.trim_start().starts_with('Z'))
+    stat.rsplit_once(')')
+        .is_some_and(|(_, state)| !state.trim_start().starts_with('Z'))
 }
 
 #[tokio::test]
@@ -50,7 +51,10 @@ async fn a_browser_that_dies_costs_one_attempt_of_one_page() {
     let site = site(78).await;
     let page = "<script>document.write('<img src=/a.png>')</script><script src=/slow.js></script>";
     site.html("/page", page);
-    site.html("/after", "<script>document.write('<img src=/a.png>')</script>");
+    site.html(
+        "/after",
+        "<script>document.write('<img src=/a.png>')</script>",
+    );
     let script = Reply::bytes("text/javascript", "0").header("cache-control", "no-store");
     site.put_each("/slow.js", vec![script.clone().after(LIMIT), script]);
     site.png("/a.png", pictures::png(1));
@@ -58,9 +62,15 @@ async fn a_browser_that_dies_costs_one_attempt_of_one_page() {
     world.config.render.tabs = 1;
     let mut crawler = Service::spawn(&world, "tusou-crawler").await;
     command(&world, &["seed", "--depth", "0", &site.url("/page")]).await;
-    wait_until(LIMIT, "the page to be in the browser", async || site.hits("/slow.js") > 0).await;
+    wait_until(LIMIT, "the page to be in the browser", async || {
+        site.hits("/slow.js") > 0
+    })
+    .await;
     let browser = browser_of(crawler.pid());
-    assert!(browser.len() > 1, "it has processes of its own: {browser:?}");
+    assert!(
+        browser.len() > 1,
+        "it has processes of its own: {browser:?}"
+    );
     kill(browser[0]);
     command(&world, &["seed", "--depth", "0", &site.url("/after")]).await;
     done(&world).await;
@@ -68,9 +78,11 @@ async fn a_browser_that_dies_costs_one_attempt_of_one_page() {
     assert_eq!(ended(&world, &site.url("/after")).await, "done 1");
     assert_eq!(shown(&world, &site.url("/page")).await, ["a.png img"]);
     assert_eq!(crawler.metric("crawler_browser_starts_total").await, 2.0);
-    wait_for(LIMIT, "the dead browser's processes to be gone", async || {
-        browser.iter().all(|pid| !runs(*pid)).then_some(())
-    })
+    wait_for(
+        LIMIT,
+        "the dead browser's processes to be gone",
+        async || browser.iter().all(|pid| !runs(*pid)).then_some(()),
+    )
     .await;
 
     // The next one goes with its crawler, however that ends.
@@ -103,7 +115,10 @@ async fn memory_is_bounded_and_nobody_else_pays_for_it() {
     world.config.render.timeout_ms = 20_000;
     world.config.crawler.max_attempts = 2;
     let mut crawler = Service::spawn(&world, "tusou-crawler").await;
-    let seeds: Vec<String> = ["/hog", "/0", "/1", "/2"].iter().map(|path| site.url(path)).collect();
+    let seeds: Vec<String> = ["/hog", "/0", "/1", "/2"]
+        .iter()
+        .map(|path| site.url(path))
+        .collect();
     let mut words = vec!["seed", "--depth", "0"];
     words.extend(seeds.iter().map(String::as_str));
     command(&world, &words).await;
@@ -115,7 +130,10 @@ async fn memory_is_bounded_and_nobody_else_pays_for_it() {
     }
     assert_eq!(ended(&world, &site.url("/hog")).await, "done 2");
     let (status, took) = crawler.terminate().await;
-    assert!(status.success() && took < Duration::from_secs(30), "{status} {took:?}");
+    assert!(
+        status.success() && took < Duration::from_secs(30),
+        "{status} {took:?}"
+    );
     assert_eq!(browser_of(crawler.pid()), [0; 0]);
     drop(crawler);
     world.end().await;

@@ -36,7 +36,9 @@ async fn a_page_without_an_end_is_left_with_what_it_shows() {
     world.config.render.max_requests = 20;
     world.config.crawler.max_attempts = 2;
     let crawler = Service::spawn(&world, "tusou-crawler").await;
-    let paths = ["/alerts", "/windows", "/reloads", "/scrolls", "/asks", "/console", "/grows"];
+    let paths = [
+        "/alerts", "/windows", "/reloads", "/scrolls", "/asks", "/console", "/grows",
+    ];
     let mut seeds: Vec<String> = paths.iter().map(|path| site.url(path)).collect();
     seeds.push(site.url("/loops"));
     let mut words = vec!["seed", "--depth", "0", "--render", "always"];
@@ -45,17 +47,35 @@ async fn a_page_without_an_end_is_left_with_what_it_shows() {
     done(&world).await;
     for path in paths {
         let pictures = shown(&world, &site.url(path)).await;
-        assert!(pictures.contains(&"first.png img".to_owned()), "{path}: {pictures:?}");
+        assert!(
+            pictures.contains(&"first.png img".to_owned()),
+            "{path}: {pictures:?}"
+        );
         let ended = ended(&world, &site.url(path)).await;
         assert_eq!(ended, "done 1", "{path}");
     }
-    let scrolled = ["first.png img", "more-1.png img", "more-2.png img", "more-3.png img"];
+    let scrolled = [
+        "first.png img",
+        "more-1.png img",
+        "more-2.png img",
+        "more-3.png img",
+    ];
     assert_eq!(shown(&world, &site.url("/scrolls")).await, scrolled);
-    let data = site.requests().into_iter().filter(|asked| asked.path.starts_with("/data?"));
+    let data = site
+        .requests()
+        .into_iter()
+        .filter(|asked| asked.path.starts_with("/data?"));
     assert_eq!(data.count(), 20, "a page has so many requests");
     assert_eq!(ended(&world, &site.url("/loops")).await, "done 2");
-    assert_eq!(crawler.metric("crawler_pages_not_rendered_total").await, 1.0);
-    assert_eq!(crawler.metric("crawler_browser_starts_total").await, 1.0, "no page ended it");
+    assert_eq!(
+        crawler.metric("crawler_pages_not_rendered_total").await,
+        1.0
+    );
+    assert_eq!(
+        crawler.metric("crawler_browser_starts_total").await,
+        1.0,
+        "no page ended it"
+    );
     drop(crawler);
     world.end().await;
 }

@@ -4,6 +4,8 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -92,7 +94,9 @@ async fn with_tls(site: &Site) -> (u16, String) {
     let authority_key = KeyPair::generate().expect("a key");
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let root = authority.self_signed(&authority_key).expect("a certificate");
+    let root = authority
+        .self_signed(&authority_key)
+        .expect("a certificate");
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
@@ -102,7 +106,9 @@ async fn with_tls(site: &Site) -> (u16, String) {
     let config = ServerConfig::builder().with_no_client_auth();
     let config = config.with_single_cert(vec![leaf.der().clone()], key.into());
     let acceptor = TlsAcceptor::from(Arc::new(config.expect("a key of its certificate")));
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port is free");
+    let listener = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a loopback port is free");
     let port = listener.local_addr().expect("it is bound").port();
     let behind = site.address();
     tokio::spawn(async move {
@@ -117,7 +123,11 @@ async fn with_tls(site: &Site) -> (u16, String) {
             });
         }
     });
-    (port, root.pem())
+    let body = STANDARD.encode(root.der());
+    (
+        port,
+        format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"),
+    )
 }
 
 #[tokio::test]
@@ -163,7 +173,10 @@ async fn a_page_shows_what_its_scripts_make_and_gets_no_further_than_the_crawler
     app.html("/breakout", breakout);
     app.put("/leads-inside", Reply::redirect(&inside.url("/led.json")));
     app.robots("User-agent: *\nDisallow: /private/\n");
-    app.put("/private/spy.js", Reply::bytes("text/javascript", "document.title = 'spied'"));
+    app.put(
+        "/private/spy.js",
+        Reply::bytes("text/javascript", "document.title = 'spied'"),
+    );
     app.png("/end.png", pictures::png(51));
     let script = "document.body.innerHTML = '<img src=/secure.png>'";
     secure.html("/", "<body><script src=/a.js></script>");
@@ -206,17 +219,31 @@ async fn a_page_shows_what_its_scripts_make_and_gets_no_further_than_the_crawler
     assert_eq!(caption, "One of data");
 
     // By whatever way they tried.
-    let reached: Vec<String> = inside.requests().into_iter().map(|asked| asked.path).collect();
+    let reached: Vec<String> = inside
+        .requests()
+        .into_iter()
+        .map(|asked| asked.path)
+        .collect();
     assert_eq!(reached, [""; 0]);
     let mut datagram = [0; 64];
-    assert!(datagrams.recv_from(&mut datagram).is_err(), "a datagram came");
+    assert!(
+        datagrams.recv_from(&mut datagram).is_err(),
+        "a datagram came"
+    );
     let asked = app.requests();
     for path in ["/private/spy.js", "/posted", "/untold.png"] {
         assert_eq!(app.hits(path), 0, "{path}");
     }
     // Each once: what was fetched before is not asked for by the browser, nor are pictures, and
     // what two pages load is kept.
-    for path in ["/", "/second", "/app.js", "/style.css", "/at-once.png", "/styled.png"] {
+    for path in [
+        "/",
+        "/second",
+        "/app.js",
+        "/style.css",
+        "/at-once.png",
+        "/styled.png",
+    ] {
         assert_eq!(app.hits(path), 1, "{path}");
     }
     assert_eq!(app.hits("/small.png"), 0);

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use desk::{Desk, ended, verified};
 use tusou_ingest::seeds::{self, NewSeed};
-use tusou_ingest::{Address, End, FetchedUrl, ImageBatch, PictureWritten, Rendering, Scope, Validators};
+use tusou_ingest::{
+    Address, End, FetchedUrl, ImageBatch, PictureWritten, Rendering, Scope, Validators,
+};
 use tusou_testkit::{Reply, Service, Site, World, pictures, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(60);

@@ -62,7 +62,10 @@ impl Visit {
         headers: &HeaderMap,
     ) -> (Reply, &'static str) {
         if method != Method::GET {
-            return (refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET"), "method");
+            return (
+                refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET"),
+                "method",
+            );
         }
         let Ok(address) = Address::parse(url) else {
             return (refusal(StatusCode::FORBIDDEN, "no address"), "bad_url");
@@ -92,13 +95,19 @@ impl Visit {
     }
 
     async fn resource(&self, address: &Address, headers: &HeaderMap) -> (Reply, &'static str) {
-        let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
+        let origin = headers
+            .get(ORIGIN)
+            .and_then(|origin| origin.to_str().ok())
+            .unwrap_or_default();
         if let Some(kept) = self.kept.get(address, origin) {
             return (told(kept), "kept");
         }
         let left = self.trace.bytes_left(self.limits.traffic);
         if left == 0 || !self.trace.take_request(self.limits.requests) {
-            return (refusal(StatusCode::TOO_MANY_REQUESTS, "this page's limit"), "limit");
+            return (
+                refusal(StatusCode::TOO_MANY_REQUESTS, "this page's limit"),
+                "limit",
+            );
         }
         let own = Scope::Domain.contains(&self.page, address);
         let asked = self.ask(address, asked_headers(headers), left).await;
@@ -114,7 +123,10 @@ impl Visit {
         if matches!(answer.status, 408 | 425 | 429 | 500..) {
             self.trace.missing(own);
         }
-        if answer.content_type().is_some_and(|kind| kind.starts_with("image/")) {
+        if answer
+            .content_type()
+            .is_some_and(|kind| kind.starts_with("image/"))
+        {
             self.trace.picture(address.clone());
         }
         self.kept.put(address, origin, &answer);
@@ -122,7 +134,12 @@ impl Visit {
     }
 
     /// Asks the site, while there is time.
-    async fn ask(&self, address: &Address, headers: HeaderMap, left: u64) -> Result<Answer, NotHad> {
+    async fn ask(
+        &self,
+        address: &Address,
+        headers: HeaderMap,
+        left: u64,
+    ) -> Result<Answer, NotHad> {
         let page = &self.fetcher.settings.page;
         let time = self.until.saturating_duration_since(Instant::now());
         let limits = Limits {
@@ -130,7 +147,9 @@ impl Visit {
             read_timeout: page.read_timeout,
             total_timeout: page.total_timeout.min(time).max(Duration::from_millis(1)),
         };
-        let asked = self.fetcher.resource(&self.lease, &self.rules, address, headers, &limits);
+        let asked = self
+            .fetcher
+            .resource(&self.lease, &self.rules, address, headers, &limits);
         match timeout_at(self.until.into(), asked).await {
             Ok(asked) => asked,
             // The page is taken as it is then.
@@ -159,7 +178,9 @@ fn told(answer: Answer) -> Reply {
     let mut reply = empty(status);
     for name in TOLD {
         for value in answer.headers.get_all(name) {
-            reply.headers_mut().append(HeaderName::from_static(name), value.clone());
+            reply
+                .headers_mut()
+                .append(HeaderName::from_static(name), value.clone());
         }
     }
     *reply.body_mut() = Full::new(answer.body);
@@ -174,12 +195,23 @@ fn pixel(headers: &HeaderMap) -> Reply {
     let told = [
         ("content-type", HeaderValue::from_static("image/gif")),
         ("cache-control", HeaderValue::from_static("no-store")),
-        ("cross-origin-resource-policy", HeaderValue::from_static("cross-origin")),
-        ("access-control-allow-credentials", HeaderValue::from_static("true")),
-        ("access-control-allow-origin", origin.unwrap_or(HeaderValue::from_static("*"))),
+        (
+            "cross-origin-resource-policy",
+            HeaderValue::from_static("cross-origin"),
+        ),
+        (
+            "access-control-allow-credentials",
+            HeaderValue::from_static("true"),
+        ),
+        (
+            "access-control-allow-origin",
+            origin.unwrap_or(HeaderValue::from_static("*")),
+        ),
     ];
     for (name, value) in told {
-        reply.headers_mut().insert(HeaderName::from_static(name), value);
+        reply
+            .headers_mut()
+            .insert(HeaderName::from_static(name), value);
     }
     reply
 }

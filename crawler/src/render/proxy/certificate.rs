@@ -31,7 +31,9 @@ pub(crate) struct Certificate {
 
 impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Certificate").field(&self.fingerprint).finish()
+        f.debug_tuple("Certificate")
+            .field(&self.fingerprint)
+            .finish()
     }
 }
 

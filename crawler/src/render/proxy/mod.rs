@@ -32,7 +32,7 @@ use tusou_ingest::Address;
 use tusou_platform::door::Answer;
 
 use self::answer::{Reply, empty, refusal};
-pub(crate) use self::certificate::{Certificate, CertificateError};
+pub(crate) use self::certificate::Certificate;
 use super::kept::Kept;
 use super::processes;
 use super::trace::Trace;
@@ -176,7 +176,9 @@ async fn handle(request: Request<Incoming>, tunnel: Option<String>, desk: Desk) 
             empty(StatusCode::OK)
         }
         (None, method) if target.scheme_str() == Some("http") => {
-            desk.visit.reply(method, &target.to_string(), request.headers()).await
+            desk.visit
+                .reply(method, &target.to_string(), request.headers())
+                .await
         }
         (Some(authority), method) if target.authority().is_none() => {
             let url = format!("https://{authority}{target}");
@@ -212,4 +214,3 @@ fn open_tunnel(
     };
     ended.boxed()
 }
-

@@ -92,7 +92,12 @@ mod tests {
             ("sec-fetch-dest", "empty", "/api/photos", Resource),
             ("sec-fetch-dest", "empty", "/a.jpeg", Picture),
             ("sec-purpose", "prefetch;prerender", "/", Nothing),
-            ("accept", "text/html,application/xhtml+xml,*/*;q=0.8", "/", Page),
+            (
+                "accept",
+                "text/html,application/xhtml+xml,*/*;q=0.8",
+                "/",
+                Page,
+            ),
             ("accept", "image/avif,image/webp,*/*;q=0.8", "/x", Picture),
             ("accept", "text/css,*/*;q=0.1", "/x", Resource),
             ("accept", "*/*", "/a.woff2", Nothing),
@@ -104,7 +109,11 @@ mod tests {
                 HeaderValue::from_static(value),
             )]);
             let address = Address::parse(&format!("http://a.test{path}")).expect("an address");
-            assert_eq!(Wanted::by(&headers, &address), wanted, "{header}: {value} {path}");
+            assert_eq!(
+                Wanted::by(&headers, &address),
+                wanted,
+                "{header}: {value} {path}"
+            );
         }
     }
 }

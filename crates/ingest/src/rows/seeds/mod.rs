@@ -115,9 +115,11 @@ async fn add_once(pool: &PgPool, seed: &NewSeed) -> Result<SeedAdded, sqlx::Erro
     .fetch_one(&mut *tx)
     .await?;
     // What is rendered now, or no longer, may show other pictures.
-    let again = before.as_ref().is_some_and(|(_, old_depth, old_pages, render)| {
-        depth > *old_depth || pages > *old_pages || render != seed.render.as_str()
-    });
+    let again = before
+        .as_ref()
+        .is_some_and(|(_, old_depth, old_pages, render)| {
+            depth > *old_depth || pages > *old_pages || render != seed.render.as_str()
+        });
     let reached = reach(&mut tx, seed_id, &seed.url, before.is_some(), again).await?;
     wake_hosts(&mut tx, &reached.hosts).await?;
     tx.commit().await?;
