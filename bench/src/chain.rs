@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use tusou_contract::Queue;
-use tusou_ingest::{Address, NewSeed, Scope, seeds};
+use tusou_ingest::{Address, NewSeed, Rendering, Scope, seeds};
 use tusou_testkit::{Service, Site, World, pictures, wait_until};
 
 use crate::floor;
@@ -202,6 +202,7 @@ async fn seed(world: &World, site: &Site) -> anyhow::Result<()> {
         max_depth: 4,
         max_pages: 10_000,
         max_images: 0,
+        render: Rendering::default(),
     };
     seeds::add(world.pool(), &seed).await?;
     Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tusou_ingest::wanted::Patterns;
 use tusou_ingest::{Budgets, PictureLimits, Terms, Wanted, tracking};
-use tusou_platform::config::{Config, Discovery, Network};
+use tusou_platform::config::{Config, Discovery, Network, Render};
 use tusou_platform::door::{Limits, Reach};
 
 use crate::directives::Obey;
@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) extract: extract::Limits,
     /// What is dropped from the addresses that pages hold.
     pub(crate) tracking: tracking::Rules,
+    /// How pages are rendered that need JavaScript.
+    pub(crate) render: Render,
     /// By what rules outcomes are written.
     pub(crate) terms: Terms,
 }
@@ -106,6 +108,7 @@ impl Settings {
                 ..extract::Limits::default()
             },
             tracking: tracking::Rules::new(&crawler.drop_parameters),
+            render: config.render.clone(),
             terms: Terms {
                 coalesce: time::Duration::milliseconds(
                     i64::try_from(crawler.coalesce_ms).unwrap_or(i64::MAX),

@@ -117,6 +117,10 @@ impl HostFiles {
         &self.door
     }
 
+    pub(crate) fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
     pub(crate) fn slots(&self) -> &Slots {
         &self.slots
     }

@@ -19,6 +19,7 @@ mod metrics;
 mod pace;
 mod pipeline;
 mod relay;
+mod render;
 mod revisit;
 pub mod robots;
 pub mod sitemap;

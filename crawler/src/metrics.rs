@@ -92,3 +92,29 @@ pub(crate) fn relayed(queue: &'static str, messages: u64) {
 pub(crate) fn dropped(originals: u64) {
     counter!("crawler_originals_dropped_total").increment(originals);
 }
+
+/// A page's way through a browser: `rendered`, or what became of it, with the wait for a tab left out.
+pub(crate) fn rendered(outcome: &'static str, took: Duration) {
+    counter!("crawler_rendered_pages_total", "outcome" => outcome).increment(1);
+    histogram!("crawler_render_seconds").record(took);
+}
+
+/// A page that needs a browser and is read without one, and why.
+pub(crate) fn not_rendered(reason: &'static str) {
+    counter!("crawler_pages_not_rendered_total", "reason" => reason).increment(1);
+}
+
+/// A request of a browser: `asked`, or what was answered in a site's place, or why it was refused.
+pub(crate) fn render_request(answer: &'static str) {
+    counter!("crawler_render_requests_total", "answer" => answer).increment(1);
+}
+
+/// A browser that was started.
+pub(crate) fn browser_started() {
+    counter!("crawler_browser_starts_total").increment(1);
+}
+
+/// The browser's memory; 0 while there is none.
+pub(crate) fn browser_memory(bytes: u64) {
+    gauge!("crawler_browser_memory_bytes").set(bytes as f64);
+}

@@ -23,6 +23,7 @@ use crate::fetch::Fetcher;
 use crate::frontier::{Bounded as _, Frontier, Leased, originals};
 use crate::gate::{self, Bolt, Gate};
 use crate::host_files::HostFiles;
+use crate::render::Renderer;
 use crate::slots::{SlotLimits, Slots};
 use crate::writer::Writer;
 use crate::{host, janitor, metrics, relay, revisit};
@@ -59,6 +60,7 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
             "`crawler.agent` or `crawler.contact` cannot be sent: {cause}"
         ))
     })?;
+    let renderer = Renderer::new(&settings, health.clone())?;
     let gate = Gate::new(settings.outbox_limit);
     let frontier = Frontier::new(pool.clone(), &settings, gate.clone());
     let slots = Slots::new(frontier.clone(), SlotLimits::new(&settings));
@@ -73,10 +75,10 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
         Arc::clone(&settings),
         rules,
         blobs.clone(),
-        frontier.clone(),
         writer,
         gate.clone(),
         health.clone(),
+        renderer.clone(),
     );
     if !await_store(&pool, &blobs, &health, &shutdown).await? {
         return Ok(());
@@ -107,6 +109,7 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
         shutdown.clone(),
     ));
     let outcome = crawl(&fetcher, &health, &shutdown).await;
+    renderer.close().await;
     slots.close().await;
     lanes.end().await;
     shutdown.request();

@@ -156,7 +156,7 @@ pub(crate) fn content_hash(answer: &Answer) -> [u8; 32] {
 mod tests {
     use bytes::Bytes;
     use time::OffsetDateTime;
-    use tusou_ingest::Address;
+    use tusou_ingest::{Address, Rendering};
 
     use super::*;
 
@@ -186,6 +186,7 @@ mod tests {
                 last_modified: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()),
             },
             content_hash,
+            render: Rendering::default(),
         }
     }
 

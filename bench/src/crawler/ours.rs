@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use tusou_ingest::{Address, NewSeed, Scope, seeds};
+use tusou_ingest::{Address, NewSeed, Rendering, Scope, seeds};
 use tusou_platform::config::Crawler;
 use tusou_testkit::{Service, World, wait_until};
 
@@ -116,6 +116,7 @@ async fn seed(world: &World, site: &SiteProcess) -> anyhow::Result<()> {
             max_depth: 64,
             max_pages: 1_000_000,
             max_images: 0,
+            render: Rendering::default(),
         };
         seeds::add(world.pool(), &seed).await?;
     }

@@ -25,6 +25,9 @@ pub(crate) struct Seed {
     /// The most pictures: addresses of pictures that become known by this seed; 0 for no limit
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) max_images: u64,
+    /// Whether a browser renders its pages: those that show nothing without their scripts, all, or none
+    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"])]
+    pub(crate) render: String,
     #[command(flatten)]
     pub(crate) list: Lists,
 }
@@ -36,7 +39,7 @@ pub(crate) struct Lists {
     /// Files that name pictures: txt, csv, tsv, jsonl, parquet; also gzip'd
     #[arg(
         long = "list", value_name = "FILE", num_args = 1..,
-        conflicts_with_all = ["urls", "scope", "depth", "limit", "max_images"]
+        conflicts_with_all = ["urls", "scope", "depth", "limit", "max_images", "render"]
     )]
     pub(crate) files: Vec<PathBuf>,
     /// What the list is called from now on; without it, as its file
@@ -118,7 +121,8 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("bounds").required(true).multiple(true).args(["scope", "depth", "limit", "max_images"])))]
+#[command(group(clap::ArgGroup::new("bounds").required(true).multiple(true)
+    .args(["scope", "depth", "limit", "max_images", "render"])))]
 pub(crate) struct Edit {
     /// The seed's number, as `tusou seed list` shows it
     #[arg(value_name = "ID")]
@@ -135,6 +139,9 @@ pub(crate) struct Edit {
     /// The most pictures: addresses of pictures that become known by this seed; 0 for no limit
     #[arg(long, value_name = "N")]
     pub(crate) max_images: Option<u64>,
+    /// Whether a browser renders its pages: those that show nothing without their scripts, all, or none
+    #[arg(long, value_parser = ["auto", "always", "never"])]
+    pub(crate) render: Option<String>,
     /// Says what would be done, and does nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use sqlx::PgPool;
 use tusou_ingest::removals::{self, KeptOut};
 use tusou_ingest::seeds::{self, SeedChange};
-use tusou_ingest::{Address, NewSeed, Scope};
+use tusou_ingest::{Address, NewSeed, Rendering, Scope};
 use tusou_platform::{Config, database};
 
 use crate::error::Error;
@@ -37,6 +37,7 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
         .scope
         .parse()
         .expect("the arguments allow no other word");
+    let render = rendering(&args.render);
     let pool = database::connect(&config.database).await?;
     for url in &urls {
         refuse_kept_out(&pool, url).await?;
@@ -49,6 +50,7 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
             max_depth: args.depth,
             max_pages: args.limit,
             max_images: args.max_images,
+            render,
         };
         let added = seeds::add(&pool, &seed)
             .await
@@ -60,11 +62,19 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
         };
         writeln!(
             out,
-            "seed {}  {}  {scope}, depth {}, {}: {known}",
+            "seed {}  {}  {scope}, depth {}, {}{}: {known}",
             added.seed_id,
             seed.url,
             seed.max_depth,
             at_most(seed.max_pages, seed.max_images),
+            rendered(render),
+        )?;
+    }
+    if render == Rendering::Always && config.render.chromium.as_os_str().is_empty() {
+        writeln!(
+            out,
+            "Nothing is rendered until `render.chromium` names Chromium's program: set it, and start the \
+             crawler again."
         )?;
     }
     if beyond {
@@ -92,6 +102,19 @@ fn at_most(pages: u64, images: u64) -> String {
     match images {
         0 => pages,
         images => format!("{pages} and {} pictures", number(images)),
+    }
+}
+
+fn rendering(word: &str) -> Rendering {
+    word.parse().expect("the arguments allow no other word")
+}
+
+/// As a seed's bounds say it; the usual is not said.
+fn rendered(render: Rendering) -> &'static str {
+    match render {
+        Rendering::Auto => "",
+        Rendering::Always => ", always rendered",
+        Rendering::Never => ", never rendered",
     }
 }
 
@@ -150,7 +173,7 @@ async fn show(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), E
         }
     }
     let head = [
-        "", "seed", "scope", "depth", "limit", "pages", "due", "pictures",
+        "", "seed", "scope", "depth", "limit", "pages", "due", "pictures", "render",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(seeds.into_iter().map(|seed| {
@@ -165,6 +188,7 @@ async fn show(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), E
             seed.max_images.map_or_else(String::new, |most| {
                 format!("≤ {}", number(most.unsigned_abs()))
             }),
+            seed.render,
         ]
     }));
     write!(out, "{}{kept_out}", table(&rows))?;
@@ -181,6 +205,7 @@ async fn change(config: &Config, args: &Edit, out: &mut dyn Write) -> Result<(),
         max_depth: args.depth,
         max_pages: args.limit,
         max_images: args.max_images,
+        render: args.render.as_deref().map(rendering),
     };
     let pool = database::connect(&config.database).await?;
     let edited = seeds::edit(&pool, args.id, change, args.dry_run).await?;
@@ -191,12 +216,13 @@ async fn change(config: &Config, args: &Edit, out: &mut dyn Write) -> Result<(),
     };
     writeln!(
         out,
-        "seed {}  {}  {}, depth {}, {}: {bounds}",
+        "seed {}  {}  {}, depth {}, {}{}: {bounds}",
         args.id,
         edited.url,
         edited.scope,
         edited.max_depth,
         at_most(edited.max_pages, edited.max_images),
+        rendered(edited.render),
     )?;
     writeln!(
         out,

@@ -6,6 +6,7 @@ pub mod folder;
 mod frames;
 pub mod header;
 pub mod list;
+pub mod rendering;
 pub mod rights;
 mod rows;
 pub mod text;
@@ -15,6 +16,7 @@ pub mod verify;
 pub mod wanted;
 
 pub use address::{Address, AddressError, Scope};
+pub use rendering::Rendering;
 pub use rows::again::{Again, DueAgain, recrawl, refetch};
 pub use rows::budget::Budgets;
 pub use rows::image::{

@@ -80,7 +80,10 @@ pub fn install_tls() {
 pub(crate) fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     // What lapin calls a warning is an answer that publishers ask for and handle.
     let returns = "lapin::returned_messages=error".parse()?;
-    Ok(EnvFilter::builder().parse(level)?.add_directive(returns))
+    // That a browser which was ended is gone; whoever ended it says why.
+    let browsers = "chromiumoxide=off".parse()?;
+    let filter = EnvFilter::builder().parse(level)?;
+    Ok(filter.add_directive(returns).add_directive(browsers))
 }
 
 fn install_log(config: &Log) -> Result<(), TelemetryError> {

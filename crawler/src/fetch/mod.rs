@@ -5,7 +5,9 @@ mod image;
 mod named;
 mod page;
 mod request;
+mod resource;
 mod sheets;
+mod shown;
 mod sieve;
 
 use std::sync::Arc;
@@ -24,16 +26,23 @@ use crate::frontier::{DueUrl, Frontier, HostLease, Kind, Outcome, Written};
 use crate::gate::Gate;
 use crate::host_files::{HostFiles, HostRules};
 use crate::metrics;
+use crate::render::Renderer;
 use crate::slots::{HostSlot, Slot, SlotRefused, Slots};
 use crate::writer::Writer;
+use page::Read;
 use request::{Answered, NoAnswer};
 use sheets::Sheets;
+
+pub(crate) use resource::NotHad;
 
 /// Bodies in memory at once, in MiB: what a crawler process may hold whatever servers send.
 const BODIES_MIB: u32 = 384;
 
 /// How long what lies beyond loopback is let be where the configuration does not say who asks.
 pub(crate) const NO_CONTACT: Duration = Duration::from_secs(300);
+
+/// When a page that is to be rendered is asked for where too many wait for that.
+const FULL: Duration = Duration::from_secs(30);
 
 /// Fetches URLs of leased hosts. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -47,6 +56,7 @@ pub(crate) struct Fetcher {
     pub(crate) rules: Arc<HostFiles>,
     pub(crate) gate: Gate,
     health: Health,
+    pub(crate) renderer: Renderer,
     bodies: Arc<Semaphore>,
     /// Parsing is bound by the processor and holds a tree many times the page: one a core.
     parsers: Arc<Semaphore>,
@@ -74,10 +84,10 @@ impl Fetcher {
         settings: Arc<Settings>,
         rules: HostFiles,
         blobs: BlobStore,
-        frontier: Frontier,
         writer: Writer,
         gate: Gate,
         health: Health,
+        renderer: Renderer,
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
@@ -85,11 +95,12 @@ impl Fetcher {
             door: rules.door().clone(),
             slots: rules.slots().clone(),
             blobs,
-            frontier,
+            frontier: rules.frontier().clone(),
             writer,
             rules: Arc::new(rules),
             gate,
             health,
+            renderer,
             bodies: Arc::new(Semaphore::new(BODIES_MIB as usize)),
             parsers: Arc::new(Semaphore::new(cores)),
             sheets: Sheets::new(),
@@ -132,6 +143,10 @@ impl Fetcher {
     ) -> Result<HostSays, CrawlError> {
         let Admission { slot, mut room } = admission;
         let _message = (url.kind == Kind::Image).then(|| self.gate.expect(1));
+        if url.kind == Kind::Page && self.renderer.is_full() && self.renderer.is_told(url) {
+            self.put_off(url, FULL, "render_busy").await?;
+            return Ok(HostSays::GoOn);
+        }
         let limits = self.limits(url.kind);
         let outcome = match self
             .answer_in(slot, lease, rules, url.into(), limits)
@@ -140,13 +155,11 @@ impl Fetcher {
             Err(NoAnswer::Unreached(failure)) => return Ok(HostSays::Unreached(failure)),
             Err(NoAnswer::NoContact) => {
                 self.lacks_contact(url.address.as_str());
-                self.frontier.put_off(url, NO_CONTACT).await?;
-                metrics::outcome(url.kind, "contact_unset");
+                self.put_off(url, NO_CONTACT, "contact_unset").await?;
                 return Ok(HostSays::GoOn);
             }
             Err(NoAnswer::Later(after)) => {
-                self.frontier.put_off(url, after).await?;
-                metrics::outcome(url.kind, "put_off");
+                self.put_off(url, after, "put_off").await?;
                 return Ok(HostSays::GoOn);
             }
             Err(NoAnswer::Failed(failure)) => Outcome::Failed(named::quiet(rules, url, failure)),
@@ -156,7 +169,13 @@ impl Fetcher {
                 let kept = kept as usize;
                 drop(room.split(room.num_permits().saturating_sub(kept)));
                 match url.kind {
-                    Kind::Page => self.page(lease, rules, url, answered.answer).await?,
+                    Kind::Page => match self.page(lease, rules, url, answered.answer).await? {
+                        Read::Outcome(outcome) => *outcome,
+                        Read::Later(after) => {
+                            self.put_off(url, after, "put_off").await?;
+                            return Ok(HostSays::GoOn);
+                        }
+                    },
                     Kind::Sitemap => self.sitemap(lease, rules, url, answered).await?,
                     Kind::Image => self.image(lease, rules, url, answered).await?,
                 }
@@ -164,6 +183,18 @@ impl Fetcher {
         };
         self.write(lease, url, outcome).await?;
         Ok(HostSays::GoOn)
+    }
+
+    /// A URL is to be asked for another time, for reasons that are not its own.
+    async fn put_off(
+        &self,
+        url: &DueUrl,
+        after: Duration,
+        word: &'static str,
+    ) -> Result<(), CrawlError> {
+        self.frontier.put_off(url, after).await?;
+        metrics::outcome(url.kind, word);
+        Ok(())
     }
 
     /// What is asked for lies beyond loopback, or leads there, and `crawler.contact` is not set.

@@ -1,6 +1,8 @@
 //! A page's answer: read, and what its owner lets be taken from it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
@@ -13,6 +15,7 @@ use super::Fetcher;
 use super::canonical::{Preferred, may_stand_for};
 use super::request::target;
 use super::sheets::Added;
+use super::shown::{self, Shown};
 use crate::directives::{Directives, from_headers};
 use crate::error::CrawlError;
 use crate::extract::{self, Extracted};
@@ -29,21 +32,23 @@ impl Fetcher {
         rules: &HostRules,
         url: &DueUrl,
         answer: Answer,
-    ) -> Result<Outcome, CrawlError> {
+    ) -> Result<Read, CrawlError> {
         if answer.status != 304 {
             return self.whole_page(lease, rules, url, answer).await;
         }
         if url.content_hash.is_none() {
-            return Ok(Outcome::Failed(Failure::end("http_304", 304)));
+            return Ok(Outcome::Failed(Failure::end("http_304", 304)).into());
         }
         let said = from_headers(&answer.headers, &self.settings.agent);
         let reserved = rules.tdm.reserves(url.address.path_and_query());
         let now = OffsetDateTime::now_utc();
-        if said.refusal(self.settings.obey, reserved, now).is_none() {
-            return Ok(Outcome::Unchanged { status: 304 });
+        let refusal = said.refusal(self.settings.obey, reserved, now);
+        if refusal.is_none() && !self.renderer.is_told(url) {
+            return Ok(Outcome::Unchanged { status: 304 }.into());
         }
-        // Validators are kept of pages only that let everything be taken: this one asks now what it
-        // did not ask before, and its own metadata, which may say otherwise, is in the body.
+        // Validators are kept of pages only that let everything be taken and are not rendered: this
+        // one asks now what it did not ask before, and its own metadata, which may say otherwise, is
+        // in the body; or what it shows is to be seen by a browser now.
         let whole = DueUrl {
             validators: Validators::default(),
             ..url.clone()
@@ -51,10 +56,10 @@ impl Fetcher {
         let limits = &self.settings.page;
         match self.answer(lease, rules, (&whole).into(), limits).await? {
             Ok(answered) if answered.answer.status == 304 => {
-                Ok(Outcome::Failed(Failure::end("http_304", 304)))
+                Ok(Outcome::Failed(Failure::end("http_304", 304)).into())
             }
             Ok(answered) => self.whole_page(lease, rules, url, answered.answer).await,
-            Err(none) => Ok(Outcome::Failed(none.into_failure())),
+            Err(none) => Ok(Outcome::Failed(none.into_failure()).into()),
         }
     }
 
@@ -64,34 +69,48 @@ impl Fetcher {
         rules: &HostRules,
         url: &DueUrl,
         answer: Answer,
-    ) -> Result<Outcome, CrawlError> {
+    ) -> Result<Read, CrawlError> {
         let status = answer.status;
         if (300..400).contains(&status) {
-            return Ok(match target(&answer, &url.address) {
+            let outcome = match target(&answer, &url.address) {
                 Ok(target) => Outcome::Moved { status, target },
                 Err(failure) => Outcome::Failed(failure),
-            });
+            };
+            return Ok(outcome.into());
         }
         if may_be_file(&answer)
             && let Some(outcome) = self.file_for_page(lease, rules, url, &answer).await?
         {
-            return Ok(outcome);
+            return Ok(outcome.into());
         }
         if !is_html(&answer) {
             let failure = Failure::not_used("not_html", status);
-            return Ok(Outcome::Failed(failure));
+            return Ok(Outcome::Failed(failure).into());
         }
         let beside = HeaderLinks::of(&answer.headers, &url.address);
         let headers = from_headers(&answer.headers, &self.settings.agent);
         let validators = revisit::validators(&answer);
         let answer_hash = revisit::content_hash(&answer);
-        let Some(mut page) = self.parse(url.address.clone(), answer).await else {
-            // Ours to mend: what was known of the page stays.
-            return Ok(Outcome::Failed(Failure::Final {
-                reason: "parser_failed".to_owned(),
-                status: None,
-            }));
+        let Some(sent) = self.parse(url.address.clone(), answer.clone()).await else {
+            return Ok(Outcome::Failed(parser_failed()).into());
         };
+        let reserved = rules.tdm.reserves(url.address.path_and_query());
+        let now = OffsetDateTime::now_utc();
+        let said = headers.and_nearer(&sent.directives);
+        let shown = match said.refusal(self.settings.obey, reserved, now) {
+            None => self.shown(lease, url, &answer, sent).await?,
+            Some(_) => Shown::Sent(sent),
+        };
+        let (mut page, unshown, answer_hash) = match shown {
+            Shown::Sent(page) => (page, None, answer_hash),
+            Shown::Rendered(page, pictures) => {
+                let hash = shown::content_hash(&page, &pictures);
+                (page, Some(pictures), hash)
+            }
+            Shown::Failed(failure) => return Ok(Outcome::Failed(failure).into()),
+            Shown::Later(after) => return Ok(Read::Later(after)),
+        };
+        let is_rendered = unshown.is_some();
         if self.settings.discovery.feeds {
             page.links.append(&mut page.feeds);
         }
@@ -102,8 +121,6 @@ impl Fetcher {
             (own, other) => own.or(other),
         };
         let said = headers.and_nearer(&page.directives);
-        let reserved = rules.tdm.reserves(url.address.path_and_query());
-        let now = OffsetDateTime::now_utc();
         let refusal = said.refusal(self.settings.obey, reserved, now);
         let preferred = match (refusal, &page.canonical) {
             (None, Some(canonical)) => self.preferred(rules, url, canonical, &said).await?,
@@ -120,6 +137,7 @@ impl Fetcher {
         let content_hash = sheets.hash(taken.hash(answer_hash));
         // What is taken may change although the answer does not: then every answer is wanted whole.
         let settled = taken.word().is_none()
+            && !is_rendered
             && preferred.canonical.is_none()
             && !sheets.missing
             && said.unavailable_after.is_none();
@@ -132,12 +150,12 @@ impl Fetcher {
         if url.content_hash.as_deref() == Some(content_hash.as_slice())
             && url.validators == validators
         {
-            return Ok(Outcome::Unchanged { status });
+            return Ok(Outcome::Unchanged { status }.into());
         }
         if let Some(why) = taken.word() {
             tracing::debug!(url = %url.address, why, "its pictures are not taken from it");
         }
-        Ok(Outcome::Page(PageRecord {
+        let record = PageRecord {
             page_id: url.id,
             due_at: url.due_at,
             host_id: lease.host_id,
@@ -146,11 +164,7 @@ impl Fetcher {
             links: self.links(&page, &said),
             canonical: preferred.canonical,
             pictures: if taken.word().is_none() {
-                let tracking = &self.settings.tracking;
-                let pictures = page.pictures.into_iter();
-                pictures
-                    .map(|picture| page_picture(picture, tracking))
-                    .collect()
+                self.pictures(page.pictures, unshown.unwrap_or_default())
             } else {
                 Vec::new()
             },
@@ -159,7 +173,22 @@ impl Fetcher {
             validators,
             content_hash,
             reading: Reading::default(),
-        }))
+        };
+        Ok(Outcome::Page(record).into())
+    }
+
+    /// What the page shows, and what a browser wanted beside that.
+    fn pictures(&self, shown: Vec<extract::Picture>, wanted: Vec<Address>) -> Vec<PagePicture> {
+        let tracking = &self.settings.tracking;
+        let shown = shown.into_iter();
+        let mut pictures: Vec<_> = shown
+            .map(|picture| page_picture(picture, tracking))
+            .collect();
+        let known: HashSet<Address> = pictures.iter().map(|one| one.address.clone()).collect();
+        let wanted = wanted.iter().map(|address| tracking.clean(address));
+        let wanted = wanted.filter(|address| !known.contains(address));
+        pictures.extend(wanted.map(shown::picture));
+        pictures
     }
 
     /// Where the page leads, as far as its owner lets its links be followed.
@@ -199,7 +228,7 @@ impl Fetcher {
     }
 
     /// Parses on a thread of its own; `None` where the parser panicked.
-    async fn parse(&self, page: Address, answer: Answer) -> Option<Extracted> {
+    pub(super) async fn parse(&self, page: Address, answer: Answer) -> Option<Extracted> {
         let settings = Arc::clone(&self.settings);
         self.on_parser(move || {
             let (agent, kind) = (&settings.agent, answer.content_type());
@@ -219,6 +248,28 @@ impl Fetcher {
             .await
             .expect("the semaphore is never closed");
         spawn_blocking(parse).await.ok()
+    }
+}
+
+/// What came of reading a page.
+#[derive(Debug)]
+pub(super) enum Read {
+    Outcome(Box<Outcome>),
+    /// It is to be read another time, for reasons that are not its own.
+    Later(Duration),
+}
+
+impl From<Outcome> for Read {
+    fn from(outcome: Outcome) -> Self {
+        Self::Outcome(Box::new(outcome))
+    }
+}
+
+/// Ours to mend: what was known of the page stays.
+pub(super) fn parser_failed() -> Failure {
+    Failure::Final {
+        reason: "parser_failed".to_owned(),
+        status: None,
     }
 }
 

@@ -88,7 +88,7 @@ impl<'a> From<&'a DueUrl> for Ask<'a> {
 }
 
 /// How a request to another host may go on.
-enum Next {
+pub(super) enum Next {
     Go(Slot),
     No(NoAnswer),
 }
@@ -190,7 +190,7 @@ impl Fetcher {
     }
 
     /// Waits for leave to ask an address, which its host's rules must give too.
-    async fn start(
+    pub(super) async fn start(
         &self,
         lease: &HostLease,
         rules: &HostRules,

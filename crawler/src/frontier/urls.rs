@@ -3,7 +3,7 @@
 use super::hosts::{Stamp, stored_address};
 use super::{Bounded as _, Frontier, HostLease};
 use crate::error::CrawlError;
-use tusou_ingest::{Address, Validators};
+use tusou_ingest::{Address, Rendering, Validators};
 
 /// What a URL is expected to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +40,8 @@ pub(crate) struct DueUrl {
     pub(crate) validators: Validators,
     /// A page's or sitemap's, as it was last read.
     pub(crate) content_hash: Option<Vec<u8>>,
+    /// A page's: what its seeds say of rendering it, the one that asks for the most.
+    pub(crate) render: Rendering,
 }
 
 impl Frontier {
@@ -62,7 +64,10 @@ impl Frontier {
                 .collect()
         };
         let pages: Vec<Row> = sqlx::query_as(
-            "SELECT page_id, url, attempts, due_at, etag, last_modified, content_hash, kind FROM pages
+            "SELECT page_id, url, attempts, due_at, etag, last_modified, content_hash, kind,
+                    (SELECT array_agg(DISTINCT render) FROM seed_pages JOIN seeds USING (seed_id)
+                     WHERE seed_pages.page_id = pages.page_id)
+             FROM pages
              WHERE host_id = $1 AND state = 'due' AND due_at <= now() AND page_id <> ALL($2)
              ORDER BY depth, page_id LIMIT $3",
         )
@@ -75,7 +80,7 @@ impl Frontier {
         let images: Vec<Row> = sqlx::query_as(
             "SELECT image_url_id, url, attempts, due_at,
                     CASE WHEN image_id IS NOT NULL THEN etag END,
-                    CASE WHEN image_id IS NOT NULL THEN last_modified END, NULL::bytea, 'image'
+                    CASE WHEN image_id IS NOT NULL THEN last_modified END, NULL::bytea, 'image', NULL::text[]
              FROM image_urls WHERE host_id = $1 AND state = 'due' AND due_at <= now() AND image_url_id <> ALL($2)
              ORDER BY image_url_id LIMIT $3",
         )
@@ -107,10 +112,11 @@ type Row = (
     Option<String>,
     Option<Vec<u8>>,
     String,
+    Option<Vec<String>>,
 );
 
 fn due_url(
-    (id, url, attempts, due_at, etag, last_modified, content_hash, kind): Row,
+    (id, url, attempts, due_at, etag, last_modified, content_hash, kind, renders): Row,
 ) -> Result<DueUrl, CrawlError> {
     let kind = match kind.as_str() {
         "image" => Kind::Image,
@@ -129,5 +135,11 @@ fn due_url(
             last_modified,
         },
         content_hash,
+        render: renders
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|word| word.parse().ok())
+            .max()
+            .unwrap_or_default(),
     })
 }

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 from . import (
+    chromium,
     elasticsearch,
     handbook,
     onnxruntime,
@@ -72,7 +73,7 @@ def obtain(options):
     del options
     with paths.locked():
         paths.make_folders()
-        others = [onnxruntime.obtain, pack.obtain, stamps.obtain, handbook.obtain]
+        others = [onnxruntime.obtain, pack.obtain, stamps.obtain, handbook.obtain, chromium.obtain]
         _together([store.obtain for store in STORES] + others)
 
 
@@ -134,7 +135,7 @@ def _up_stores(wanted, with_pack):
     ports.port("postgres")  # chooses the ports before the parallel parts ask for theirs
     config = settings.write()
     parts = [_start_store(store) for store in STORES if store.NAME in wanted]
-    _together(parts + [onnxruntime.obtain] + ([pack.obtain] if with_pack else []))
+    _together(parts + [onnxruntime.obtain] + ([pack.obtain, chromium.obtain] if with_pack else []))
     return config
 
 

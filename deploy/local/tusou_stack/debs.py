@@ -12,7 +12,7 @@ from .say import StackError, say
 
 # For tests of this very program: act as if the machine had none of the stores' packages.
 IGNORE_INSTALLED = os.environ.get("TUSOU_STACK_IGNORE_INSTALLED") == "1"
-_IGNORED = re.compile(r"^(postgresql|rabbitmq|erlang|socat)")
+_IGNORED = re.compile(r"^(postgresql|rabbitmq|erlang|socat|chromium)")
 
 # The C library and its loader must stay a pair: never take one of them from a package.
 _NEVER = re.compile(r"^(libc6|libc-bin|libc6-dev|locales)$")

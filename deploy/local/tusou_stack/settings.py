@@ -3,7 +3,7 @@
 import os
 import shlex
 
-from . import elasticsearch, handbook, pack, paths, ports, postgres, rabbitmq, stamps
+from . import chromium, elasticsearch, handbook, pack, paths, ports, postgres, rabbitmq, stamps
 
 SERVICES = ("crawler", "encoder", "indexer", "search")
 
@@ -41,6 +41,9 @@ host_delay_ms = 0
 lease_seconds = 15
 retry_after_ms = 1000
 
+[render]
+chromium = "{chromium}"
+
 [encoder]
 listen = "{encoder}"
 
@@ -64,6 +67,7 @@ def write():
         blobs=paths.BLOBS,
         runtime=paths.RUNTIME,
         pack=pack.LITE,
+        chromium=chromium.program(),
         **values,
     )
     _replace(paths.CONFIG, text)
@@ -82,6 +86,7 @@ def variables():
         "TUSOU_BLOBS_URL": "file://%s" % paths.BLOBS,
         "TUSOU_MODELS_RUNTIME": str(paths.RUNTIME),
         "TUSOU_MODELS_PACKS": str(pack.LITE),
+        "TUSOU_RENDER_CHROMIUM": chromium.program(),
         "TUSOU_STAMPS": str(stamps.FOLDER),
         "TUSOU_HANDBOOK": str(handbook.FOLDER),
     }

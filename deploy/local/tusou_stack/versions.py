@@ -6,6 +6,9 @@ POSTGRES_PACKAGES = ["postgresql-15", "postgresql-client-15"]
 RABBITMQ_SERIES = "3.10"
 RABBITMQ_PACKAGES = ["rabbitmq-server"]
 
+# With one family of fonts: without any, no text has a size.
+CHROMIUM_PACKAGES = ["chromium", "fonts-dejavu-core"]
+
 ELASTICSEARCH = "9.2.4"
 ELASTICSEARCH_ARTEFACT = (
     "org.elasticsearch.distribution.integ-test-zip:elasticsearch:" + ELASTICSEARCH + ":zip"

@@ -20,5 +20,5 @@ pub use keep::{KeepOriginals, UnknownRule};
 pub use load::{Source, Variables, load, load_with, locate};
 pub use sections::{
     Amqp, Blobs, Config, Crawler, Database, Discovery, Elasticsearch, Encoder, Indexer, Log,
-    LogFormat, Models, Network, Pictures, Rabbitmq, Search,
+    LogFormat, Models, Network, Pictures, Rabbitmq, Render, Search,
 };

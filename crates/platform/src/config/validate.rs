@@ -3,6 +3,7 @@
 use toml::Value;
 use url::Url;
 
+use super::sections::is_host_pattern;
 use super::{Config, keys};
 use crate::telemetry;
 
@@ -69,6 +70,7 @@ fn numbers(config: &Config) -> Vec<Fault> {
         let most = match key.as_str() {
             // A petabyte: a disk's size, not a body's.
             "blobs.min_free_bytes" => 1 << 50,
+            "render.max_memory_bytes" => 1 << 40,
             "crawler.revisit_min_seconds" | "crawler.revisit_max_seconds" => {
                 2 * 365 * DAY_MS / 1000
             }
@@ -85,6 +87,7 @@ fn numbers(config: &Config) -> Vec<Fault> {
             // Below the queues' own limit, at which the broker parks a message without a reason.
             "amqp.max_deliveries" => 99,
             "crawler.max_redirects" => 20,
+            "render.tabs" => 256,
             "encoder.decode_threads" | "encoder.sessions" => 1024,
             "encoder.batch" | "database.max_connections" => 4096,
             _ => 1_000_000,
@@ -171,6 +174,12 @@ fn names(config: &Config) -> Vec<Fault> {
     if let Err(error) = telemetry::filter(&config.log.level) {
         let reason = format!("{error}; give `info` or `info,tusou_crawler=debug`");
         faults.push(fault("log.level", reason));
+    }
+    if let Some(pattern) = config.render.hosts.iter().find(|one| !is_host_pattern(one)) {
+        let reason = format!(
+            "holds {pattern:?}, which is no host; give one like example.org or *.example.org"
+        );
+        faults.push(fault("render.hosts", reason));
     }
     if config.models.packs.is_empty() {
         let reason = "names no model pack; give the folder of one";

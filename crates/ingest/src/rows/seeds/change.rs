@@ -6,6 +6,7 @@ use super::super::again_where_it_met;
 use super::super::reach::wake_hosts;
 use super::{limit_images, more_images, most_images, reach};
 use crate::address::{Address, AddressError, Scope};
+use crate::rendering::Rendering;
 
 /// Pages whose scope is judged at once.
 const BATCH: i64 = 10_000;
@@ -21,6 +22,8 @@ pub struct SeedChange {
     pub max_pages: Option<u64>,
     /// The most picture URLs that become known by it; 0: no limit.
     pub max_images: Option<u64>,
+    /// Whether its pages are rendered.
+    pub render: Option<Rendering>,
 }
 
 /// What [`edit`] did.
@@ -36,7 +39,10 @@ pub struct SeedEdited {
     pub max_pages: u64,
     /// Its bounds now; 0: no limit.
     pub max_images: u64,
-    /// Pages that are read again, since links that were left out may now be followed.
+    /// Whether its pages are rendered now.
+    pub render: Rendering,
+    /// Pages that are read again, since links that were left out may now be followed, or rendering
+    /// is another.
     pub due: u64,
     /// Pages that no longer belong to the seed.
     pub left: u64,
@@ -95,6 +101,7 @@ struct Row {
     max_depth: i32,
     max_pages: i64,
     max_images: Option<i64>,
+    render: String,
 }
 
 /// Changes a seed's bounds, in one transaction. Where they grew its pages are read again, as in
@@ -148,13 +155,18 @@ async fn edit_once(
     let max_pages = change.max_pages.map_or(row.max_pages, |pages| {
         i64::try_from(pages).unwrap_or(i64::MAX)
     });
-    sqlx::query("UPDATE seeds SET scope = $2, max_depth = $3, max_pages = $4 WHERE seed_id = $1")
-        .bind(seed_id)
-        .bind(scope.as_str())
-        .bind(max_depth)
-        .bind(max_pages)
-        .execute(&mut *tx)
-        .await?;
+    let old_render: Rendering = row.render.parse().unwrap_or_default();
+    let render = change.render.unwrap_or(old_render);
+    sqlx::query(
+        "UPDATE seeds SET scope = $2, max_depth = $3, max_pages = $4, render = $5 WHERE seed_id = $1",
+    )
+    .bind(seed_id)
+    .bind(scope.as_str())
+    .bind(max_depth)
+    .bind(max_pages)
+    .bind(render.as_str())
+    .execute(&mut *tx)
+    .await?;
     let max_images = change.max_images.map_or(row.max_images, most_images);
     limit_images(&mut tx, seed_id, max_images).await?;
 
@@ -171,7 +183,8 @@ async fn edit_once(
         || max_depth > row.max_depth
         || max_pages > row.max_pages
         || more_images(row.max_images, max_images);
-    let reached = reach(&mut tx, seed_id, &url, grew, grew).await?;
+    let anew = grew || render != old_render;
+    let reached = reach(&mut tx, seed_id, &url, anew, anew).await?;
     wake_hosts(&mut tx, &reached.hosts).await?;
     if dry_run {
         tx.rollback().await?;
@@ -184,6 +197,7 @@ async fn edit_once(
         max_depth: max_depth.unsigned_abs(),
         max_pages: max_pages.unsigned_abs(),
         max_images: max_images.map_or(0, i64::unsigned_abs),
+        render,
         due: reached.due,
         left,
         skipped,
@@ -192,7 +206,8 @@ async fn edit_once(
 
 async fn lock(tx: &mut PgConnection, seed_id: i64) -> Result<Option<Row>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT url, scope_url, scope, max_depth, max_pages, max_images FROM seeds WHERE seed_id = $1 FOR UPDATE",
+        "SELECT url, scope_url, scope, max_depth, max_pages, max_images, render FROM seeds
+         WHERE seed_id = $1 FOR UPDATE",
     )
     .bind(seed_id)
     .fetch_optional(tx)

@@ -10,6 +10,7 @@ use super::again_where_it_met;
 use super::budget::Budgets;
 use super::reach::{Reached, Seedling, reach_pages, wake_hosts};
 use crate::address::{Address, Scope};
+use crate::rendering::Rendering;
 
 pub use change::{SeedChange, SeedEdited, SeedError, SeedRemoved, edit, remove};
 
@@ -26,6 +27,8 @@ pub struct NewSeed {
     pub max_pages: u64,
     /// The most picture URLs that become known by it; 0: no limit.
     pub max_images: u64,
+    /// Whether its pages are rendered.
+    pub render: Rendering,
 }
 
 /// What [`add`] did.
@@ -56,6 +59,8 @@ pub struct SeedRow {
     pub pages: i64,
     /// How many of them are due.
     pub due: i64,
+    /// Whether its pages are rendered: `auto`, `always` or `never`.
+    pub render: String,
     /// When it was added.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
@@ -64,7 +69,7 @@ pub struct SeedRow {
 /// Every seed, the oldest first.
 pub async fn list(pool: &PgPool) -> Result<Vec<SeedRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT seed_id, url, scope, max_depth, max_pages, max_images, seeds.pages, created_at,
+        "SELECT seed_id, url, scope, max_depth, max_pages, max_images, seeds.pages, render, created_at,
                 (SELECT count(*) FROM seed_pages JOIN pages USING (page_id)
                  WHERE seed_pages.seed_id = seeds.seed_id AND state = 'due' AND kind <> 'sitemap') AS due
          FROM seeds ORDER BY seed_id",
@@ -84,7 +89,7 @@ pub async fn exists(pool: &PgPool, seed_id: i64) -> Result<bool, sqlx::Error> {
 /// Adds a seed and makes its page due.
 ///
 /// Adding a known seed again changes its bounds. Where they grew, its pages are read again, since
-/// links that were left out may now be followed; a page of it that had failed is tried again.
+/// links that were left out may now be followed, and likewise where rendering is another; a page of it that had failed is tried again.
 pub async fn add(pool: &PgPool, seed: &NewSeed) -> Result<SeedAdded, sqlx::Error> {
     again_where_it_met(async || add_once(pool, seed).await).await
 }
@@ -94,29 +99,38 @@ async fn add_once(pool: &PgPool, seed: &NewSeed) -> Result<SeedAdded, sqlx::Erro
     let depth = i32::try_from(seed.max_depth).unwrap_or(i32::MAX);
     let pages = i64::try_from(seed.max_pages).unwrap_or(i64::MAX);
     let images = most_images(seed.max_images);
-    let before: Option<(i64, i32, i64, Option<i64>)> = sqlx::query_as(
-        "SELECT seed_id, max_depth, max_pages, max_images FROM seeds WHERE url = $1 AND scope = $2 FOR NO KEY UPDATE",
+    let before: Option<(i64, i32, i64, Option<i64>, String)> = sqlx::query_as(
+        "SELECT seed_id, max_depth, max_pages, max_images, render FROM seeds
+         WHERE url = $1 AND scope = $2 FOR NO KEY UPDATE",
     )
     .bind(seed.url.as_str())
     .bind(seed.scope.as_str())
     .fetch_optional(&mut *tx)
     .await?;
     let seed_id: i64 = sqlx::query_scalar(
-        "INSERT INTO seeds (url, scope_url, scope, max_depth, max_pages) VALUES ($1, $1, $2, $3, $4)
-         ON CONFLICT (url, scope) DO UPDATE SET max_depth = EXCLUDED.max_depth, max_pages = EXCLUDED.max_pages
+        "INSERT INTO seeds (url, scope_url, scope, max_depth, max_pages, render) VALUES ($1, $1, $2, $3, $4, $5)
+         ON CONFLICT (url, scope) DO UPDATE SET max_depth = EXCLUDED.max_depth,
+             max_pages = EXCLUDED.max_pages, render = EXCLUDED.render
          RETURNING seed_id",
     )
     .bind(seed.url.as_str())
     .bind(seed.scope.as_str())
     .bind(depth)
     .bind(pages)
+    .bind(seed.render.as_str())
     .fetch_one(&mut *tx)
     .await?;
     limit_images(&mut tx, seed_id, images).await?;
-    let grew = before.is_some_and(|(_, old_depth, old_pages, old_images)| {
-        depth > old_depth || pages > old_pages || more_images(old_images, images)
-    });
-    let reached = reach(&mut tx, seed_id, &seed.url, before.is_some(), grew).await?;
+    // What is rendered now, or no longer, may show other pictures.
+    let again = before
+        .as_ref()
+        .is_some_and(|(_, old_depth, old_pages, old_images, render)| {
+            depth > *old_depth
+                || pages > *old_pages
+                || more_images(*old_images, images)
+                || render != seed.render.as_str()
+        });
+    let reached = reach(&mut tx, seed_id, &seed.url, before.is_some(), again).await?;
     wake_hosts(&mut tx, &reached.hosts).await?;
     tx.commit().await?;
     Ok(SeedAdded {
@@ -156,14 +170,14 @@ async fn limit_images(
     Ok(())
 }
 
-/// Makes a seed's own page due; of a seed that was there its failed pages too, and where its bounds
-/// grew all those that were read. The hosts are still to be woken.
+/// Makes a seed's own page due; of a seed that was there its failed pages too, and of one that is
+/// another now all those that were read. The hosts are still to be woken.
 async fn reach(
     tx: &mut PgConnection,
     seed_id: i64,
     url: &Address,
     known: bool,
-    grew: bool,
+    anew: bool,
 ) -> Result<Reached, sqlx::Error> {
     let start = Seedling {
         seed_id,
@@ -182,7 +196,7 @@ async fn reach(
              RETURNING host_id",
         )
         .bind(seed_id)
-        .bind(grew)
+        .bind(anew)
         .fetch_all(&mut *tx)
         .await?;
         reached.due += again.len() as u64;

@@ -3,6 +3,7 @@
 mod crawler;
 mod discovery;
 mod pictures;
+mod render;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,8 @@ use super::keep::KeepOriginals;
 pub use crawler::Crawler;
 pub use discovery::Discovery;
 pub use pictures::Pictures;
+pub use render::Render;
+pub(super) use render::is_host_pattern;
 
 /// The whole configuration, of all services: one file serves them all.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -42,6 +45,8 @@ pub struct Config {
     pub discovery: Discovery,
     /// Which pictures it takes.
     pub pictures: Pictures,
+    /// Pages that need JavaScript.
+    pub render: Render,
     /// The encoder.
     pub encoder: Encoder,
     /// The indexer.

@@ -6,8 +6,8 @@ use tusou_contract::{ImageId, Rights, SightingContext, SightingRights};
 use tusou_ingest::seeds::{self, NewSeed};
 use tusou_ingest::{
     Address, Budgets, End, Ended, FetchedUrl, ImageBatch, PageBatch, PagePicture, PageRecord,
-    PageSummary, PictureLimits, PictureWritten, Reading, Scope, Terms, Validators, VerifiedImage,
-    record_images, record_pages, verify,
+    PageSummary, PictureLimits, PictureWritten, Reading, Rendering, Scope, Terms, Validators,
+    VerifiedImage, record_images, record_pages, verify,
 };
 use tusou_testkit::{World, pictures};
 
@@ -37,6 +37,7 @@ impl Desk {
             max_depth: 5,
             max_pages: 100,
             max_images: 0,
+            render: Rendering::default(),
         };
         let added = seeds::add(world.pool(), &seed).await;
         added.expect("the world's database answers");

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use desk::{Desk, ended, verified};
 use tusou_ingest::seeds::{self, NewSeed};
-use tusou_ingest::{Address, End, FetchedUrl, ImageBatch, PictureWritten, Scope, Validators};
+use tusou_ingest::{
+    Address, End, FetchedUrl, ImageBatch, PictureWritten, Rendering, Scope, Validators,
+};
 use tusou_testkit::{Reply, Service, Site, World, pictures, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -314,6 +316,7 @@ async fn what_postgres_refuses_and_what_comes_under_an_old_lease_take_no_mates_a
             max_depth: 1,
             max_pages: 100,
             max_images: 0,
+            render: Rendering::default(),
         };
         let added = seeds::add(world.pool(), &seed).await;
         added.expect("the world's database answers");

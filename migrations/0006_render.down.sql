@@ -1,0 +1,1 @@
+ALTER TABLE seeds DROP COLUMN render;
