@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tusou_ingest::{Address, NewSeed, Scope, seeds};
+use tusou_ingest::{Address, NewSeed, Rendering, Scope, seeds};
 use tusou_testkit::{Service, Site, World, wait_until};
 
 use crate::crawler::photos;
@@ -61,6 +61,7 @@ async fn crawl(name: &str, site: &Site, min_width: u32) -> anyhow::Result<(f64, 
         max_depth: 0,
         max_pages: 1,
         max_images: 0,
+        render: Rendering::default(),
     };
     seeds::add(world.pool(), &seed).await?;
     let settled = "SELECT count(*) FROM image_urls WHERE state <> 'due'";

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tusou_contract::BlobKey;
 use tusou_ingest::folder::{self, Bounds, FolderFile, Found, Left, Walk};
 use tusou_ingest::lists::{self, FilesRecorded, KnownFile, LookedAt, Reading};
-use tusou_ingest::{Budgets, PictureWritten, Terms, is_collision};
+use tusou_ingest::{Budgets, PictureLimits, PictureWritten, Terms, is_collision};
 use tusou_platform::blobs::BlobStore;
 use tusou_platform::{Config, database};
 
@@ -347,6 +347,7 @@ impl Importing<'_> {
             revisit_min_seconds: 0,
             revisit_max_seconds: 0,
             budgets: Budgets::UNBOUNDED,
+            pictures: PictureLimits::NONE,
         }
     }
 }

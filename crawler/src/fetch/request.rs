@@ -73,7 +73,9 @@ impl<'a> From<&'a DueUrl> for Ask<'a> {
             accept: match url.kind {
                 Kind::Page => "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1",
                 Kind::Sitemap => "application/xml,text/xml,text/plain;q=0.9,*/*;q=0.1",
-                Kind::Image => "image/avif,image/webp,image/png,image/jpeg,image/gif,image/bmp,*/*;q=0.1",
+                Kind::Image => {
+                    "image/avif,image/webp,image/png,image/jpeg,image/gif,image/bmp,*/*;q=0.1"
+                }
             },
             conditions: revisit::conditions(url),
             follows: url.kind != Kind::Page,

@@ -171,7 +171,7 @@ mod tests {
             (String::new(), false),
             ("<h1>Moved</h1>".to_owned(), false),
             (
-                format!("<h1>Moved</h1><script type=application/ld+json>{{}}</script>"),
+                "<h1>Moved</h1><script type=application/ld+json>{}</script>".to_owned(),
                 false,
             ),
             (

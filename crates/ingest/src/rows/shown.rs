@@ -68,7 +68,9 @@ pub(super) async fn write(
     let read = shown.read.iter().map(|record| shown.limits.choose(record));
     let mut read: Vec<Shows<'_>> = read.collect();
     for shows in &mut read {
-        shows.pictures.retain(|picture| !is_kept_out(picture, &kept_out));
+        shows
+            .pictures
+            .retain(|picture| !is_kept_out(picture, &kept_out));
     }
     let mut wanted: BTreeMap<&str, Wanted<'_>> = BTreeMap::new();
     for Shows {
@@ -263,7 +265,6 @@ async fn replace(
     tx: &mut PgConnection,
     read: &[Shows<'_>],
     known: &Known,
-    kept_out: &HashSet<String>,
     mut before: HashSet<Place>,
 ) -> Result<(Vec<Sight>, Vec<Place>), sqlx::Error> {
     let mut now: BTreeMap<Place, &PagePicture> = BTreeMap::new();

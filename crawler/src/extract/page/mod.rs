@@ -316,6 +316,7 @@ impl Findings {
             structured: Vec::new(),
             headings: Vec::new(),
             sheets: Vec::new(),
+            feeds: Vec::new(),
             directives: Directives::default(),
             canonical: Canonical::default(),
             claims: Claims::default(),

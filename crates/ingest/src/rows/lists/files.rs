@@ -222,7 +222,7 @@ fn never_due(terms: &Terms) -> Terms {
     Terms {
         revisit_max_seconds: 0,
         budgets: Budgets::UNBOUNDED,
-        ..*terms
+        ..terms.clone()
     }
 }
 
