@@ -157,8 +157,9 @@ fn statements(parser: &mut Parser<'_>, depth: usize, tell: &mut dyn FnMut(Named<
     // Imports stand before all rules.
     let mut may_import = depth == 0;
     loop {
-        let end = parser.position();
         let token = parser.next().cloned();
+        // With the token itself, which no query minds.
+        let end = parser.position();
         if let (Statement::Import(reference, media), Ok(Token::Semicolon) | Err(_)) =
             (&statement, &token)
             && may_import

@@ -17,10 +17,11 @@ const MAX_NAMES: usize = 8;
 /// The most values that are looked at where a list may stand for one.
 const MAX_LIST: usize = 32;
 
-/// A picture that structured data name: a reference as it is written.
+/// A picture that structured data name.
 #[derive(Debug)]
 pub(super) struct Structured {
-    pub(super) reference: String,
+    /// Where it is: references as they are written, at least one, for the same picture.
+    pub(super) references: Vec<String>,
     pub(super) caption: Option<String>,
 }
 
@@ -51,10 +52,10 @@ pub(super) fn read(script: &[u8], room: usize, max_text: usize) -> (Vec<Claim>, 
 
 /// The pictures that an object names: itself, where it is one, and those that belong to it.
 fn shown(object: &Map<String, Value>, max_text: usize) -> impl Iterator<Item = Structured> {
-    let own = file(object).filter(|_| is_image(object)).map(|file| {
+    let own = is_image(object).then(|| {
         let caption = object.get("caption").and_then(literal);
         Structured {
-            reference: file.to_owned(),
+            references: files(object),
             caption: caption.and_then(|caption| line(caption, max_text)),
         }
     });
@@ -65,22 +66,24 @@ fn shown(object: &Map<String, Value>, max_text: usize) -> impl Iterator<Item = S
         .filter_map(|value| match value {
             // It is an object of the data itself, and comes by itself.
             Value::Object(object) if is_image(object) => None,
-            Value::Object(object) => file(object),
-            value => value.as_str(),
+            Value::Object(object) => Some(files(object)),
+            value => Some(vec![value.as_str()?.to_owned()]),
         });
-    let of_others = of_others.map(|reference| Structured {
-        reference: reference.to_owned(),
+    let of_others = of_others.map(|references| Structured {
+        references,
         caption: None,
     });
-    own.into_iter().chain(of_others)
+    let all = own.into_iter().chain(of_others);
+    all.filter(|picture| !picture.references.is_empty())
 }
 
-/// Where an `ImageObject`'s bytes are. (`@id` only names the object.)
-fn file(object: &Map<String, Value>) -> Option<&str> {
+/// Where the bytes of an object's picture are, by one or several addresses.
+fn files(object: &Map<String, Value>) -> Vec<String> {
     let values = ["contentUrl", "url"]
         .into_iter()
         .filter_map(|key| object.get(key));
-    values.flat_map(list).find_map(Value::as_str)
+    let files = values.flat_map(list).filter_map(reference);
+    files.map(str::to_owned).take(MAX_NAMES).collect()
 }
 
 /// Calls `visit` with every object, the outer before the inner.
@@ -127,13 +130,7 @@ fn claim(
         },
         acquire: address("acquireLicensePage"),
     };
-    let pictures: Vec<String> = ["contentUrl", "url"]
-        .into_iter()
-        .flat_map(values)
-        .filter_map(reference)
-        .map(str::to_owned)
-        .take(MAX_NAMES)
-        .collect();
+    let pictures = files(object);
     (!rights.is_empty() && !pictures.is_empty()).then_some(Claim { pictures, rights })
 }
 

@@ -76,7 +76,12 @@ pub(super) fn resolve(found: Findings, page: &Address, limits: &Limits) -> Extra
             found_by: FoundBy::JsonLd,
             ..Shown::default()
         };
-        if let Some(address) = resolver.address(&structured.reference) {
+        let references = structured.references.iter();
+        let addresses = references.filter_map(|reference| resolver.address(reference));
+        let addresses: Vec<Address> = addresses.collect();
+        // Of several addresses of one picture, the one by which the page shows it.
+        let known = addresses.iter().find(|it| pictures.places.contains_key(it));
+        if let Some(address) = known.or(addresses.first()).cloned() {
             left_out += u32::from(!pictures.add(address, shown, limits.max_pictures));
         }
     }

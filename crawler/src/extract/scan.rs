@@ -97,6 +97,7 @@ impl Element {
             b"picture" => Self::Picture,
             b"script" => Self::Script,
             b"source" => Self::Source,
+            b"svg" | b"math" => Self::Foreign,
             b"style" => Self::Style,
             b"template" => Self::Template,
             b"title" => Self::Title,
@@ -447,7 +448,11 @@ impl<S: Sink> Emitter for Scanner<'_, S> {
             self.start_tag()
         } else {
             self.foreign.end(&self.name);
-            self.sink.end(self.element);
+            let element = match self.element {
+                Element::Other if self.foreign.is_foreign() => Element::Foreign,
+                element => element,
+            };
+            self.sink.end(element);
             None
         }
     }

@@ -100,7 +100,7 @@ pub(super) fn suits(media: Option<&str>) -> bool {
     const OTHERS: [&str; 2] = ["print", "speech"];
     let media = media.unwrap_or_default().to_ascii_lowercase();
     media.split(',').any(|query| {
-        let mut words = query.split(|c: char| c.is_ascii_whitespace() || matches!(c, '(' | ')'));
+        let mut words = query.split(|c: char| c.is_ascii_whitespace() || "();{".contains(c));
         let is_negated = query.trim_start().starts_with("not");
         let is_other = !is_negated && words.any(|word| OTHERS.contains(&word));
         let compact: String = query.split_ascii_whitespace().collect();
@@ -151,6 +151,7 @@ mod tests {
             ("(prefers-color-scheme:  dark)", false),
             ("(prefers-color-scheme: light)", true),
             ("Speech", false),
+            ("print;", false),
         ];
         for (given, wanted) in table {
             assert_eq!(suits(Some(given)), wanted, "{given}");

@@ -165,10 +165,10 @@ impl<'l> Page<'l> {
 
     fn end_script(&mut self) {
         let told = self.found.claims.end_script(self.limits.max_text);
-        for picture in told {
-            let Some(length) = self.found.judge(&picture.reference).map(str::len) else {
-                continue;
-            };
+        for mut picture in told {
+            let references = &mut picture.references;
+            references.retain(|reference| self.found.judge(reference).is_some());
+            let length = references.iter().map(String::len).sum();
             if self.found.room.take(length) {
                 self.found.structured.push(picture);
             } else {
