@@ -85,6 +85,10 @@ impl Visit {
             }
             Wanted::Nothing => (empty(StatusCode::NOT_FOUND), "not_needed"),
             Wanted::Resource => self.resource(&address, headers).await,
+            Wanted::Code => {
+                let _turn = self.kept.turn(&address).await;
+                self.resource(&address, headers).await
+            }
         }
     }
 
