@@ -143,7 +143,7 @@ impl Fetcher {
     ) -> Result<HostSays, CrawlError> {
         let Admission { slot, mut room } = admission;
         let _message = (url.kind == Kind::Image).then(|| self.gate.expect(1));
-        if url.kind == Kind::Page && self.renderer.is_full() && self.renderer.is_told(url) {
+        if url.kind == Kind::Page && self.renderer.is_full_for(url) {
             self.put_off(url, FULL, "render_busy").await?;
             return Ok(HostSays::GoOn);
         }

@@ -1,6 +1,9 @@
 //! What a rendered page loads: asked for by the rules that hold for all that is fetched.
 
+use std::time::Instant;
+
 use reqwest::header::HeaderMap;
+use tokio::time::timeout_at;
 use tusou_ingest::Address;
 use tusou_platform::door::{Answer, FetchError, Limits, Longer};
 
@@ -21,7 +24,7 @@ pub(crate) enum NotHad {
 
 impl Fetcher {
     /// One request for a page of the leased host, to that host or to another: robots.txt obeyed, in
-    /// a slot of its host, by the door. Redirects are answers.
+    /// a slot of its host, by the door; no longer than `until`. Redirects are answers.
     pub(crate) async fn resource(
         &self,
         lease: &HostLease,
@@ -29,6 +32,7 @@ impl Fetcher {
         target: &Address,
         headers: HeaderMap,
         limits: &Limits,
+        until: Instant,
     ) -> Result<Answer, NotHad> {
         if !self.gate.is_open() {
             return Err(NotHad::ForNow("waiting"));
@@ -39,14 +43,23 @@ impl Fetcher {
             Ok(true) => return Err(NotHad::Refused("removed")),
             Err(_) => return Err(NotHad::ForNow("database")),
         }
-        let slot = match self.start(lease, rules, target).await {
-            Ok(Next::Go(slot)) => slot,
-            Ok(Next::No(none)) => return Err(none.into()),
-            Err(_) => return Err(NotHad::ForNow("database")),
+        let slot = match timeout_at(until.into(), self.start(lease, rules, target)).await {
+            Ok(Ok(Next::Go(slot))) => slot,
+            Ok(Ok(Next::No(none))) => return Err(none.into()),
+            Ok(Err(_)) => return Err(NotHad::ForNow("database")),
+            // Another time, what came before it is kept already.
+            Err(_) => return Err(NotHad::ForNow("pace")),
         };
-        let asked = slot.ask(&self.door, target.url(), headers, limits, Longer::Refuse);
+        let left = until.saturating_duration_since(Instant::now());
+        let limits = Limits {
+            total_timeout: limits.total_timeout.min(left),
+            ..*limits
+        };
+        let asked = slot.ask(&self.door, target.url(), headers, &limits, Longer::Refuse);
         asked.await.map_err(|cause| match &cause {
             FetchError::ContactUnset(_) => NotHad::Refused(cause.reason()),
+            // Some answers are meant not to end.
+            FetchError::Timeout(_) if Instant::now() >= until => NotHad::Refused("too_late"),
             cause if cause.is_transient() => NotHad::ForNow(cause.reason()),
             cause => NotHad::Refused(cause.reason()),
         })

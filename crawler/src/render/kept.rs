@@ -2,11 +2,13 @@
 //! asked for with each of them.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use tokio::sync::MutexGuard;
 use tusou_ingest::Address;
 use tusou_platform::door::Answer;
 
@@ -18,9 +20,29 @@ const EACH: usize = 4 << 20;
 /// Answers in memory, at most.
 const ANSWERS: usize = 2_000;
 
+/// Turns of asking, by address.
+const TURNS: usize = 64;
+
 /// Kept answers. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Kept(Arc<Mutex<Shelf>>);
+pub(super) struct Kept(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shelf: Mutex<Shelf>,
+    turns: [tokio::sync::Mutex<()>; TURNS],
+    hasher: RandomState,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            shelf: Mutex::default(),
+            turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            hasher: RandomState::new(),
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Shelf {
@@ -30,8 +52,14 @@ struct Shelf {
 }
 
 impl Kept {
+    /// Held by whoever asks for what may be kept, so that pages which want it at once ask once.
+    pub(super) async fn turn(&self, address: &Address) -> MutexGuard<'_, ()> {
+        let turn = self.0.hasher.hash_one(address) as usize % TURNS;
+        self.0.turns[turn].lock().await
+    }
+
     pub(super) fn get(&self, address: &Address, origin: &str) -> Option<Answer> {
-        let shelf = self.0.lock().expect("no holder of this lock panics");
+        let shelf = self.0.shelf.lock().expect("no holder of this lock panics");
         let (since, headers, body) = shelf.answers.get(&(address.clone(), origin.to_owned()))?;
         (since.elapsed() < KEEP).then(|| Answer {
             status: 200,
@@ -45,7 +73,7 @@ impl Kept {
         if answer.status != 200 || answer.body.len() > EACH || !may_be_kept(&answer.headers) {
             return;
         }
-        let mut shelf = self.0.lock().expect("no holder of this lock panics");
+        let mut shelf = self.0.shelf.lock().expect("no holder of this lock panics");
         if shelf.bytes + answer.body.len() > TOGETHER || shelf.answers.len() >= ANSWERS {
             *shelf = Shelf::default();
         }
@@ -120,7 +148,7 @@ mod tests {
         for number in 10..10 + 2 * TOGETHER / EACH {
             kept.put(&address(number), "", &answer("text/css", "", EACH));
             kept.put(&address(number), "", &answer("text/css", "", EACH));
-            assert!(kept.0.lock().expect("a lock").bytes <= TOGETHER);
+            assert!(kept.0.shelf.lock().expect("a lock").bytes <= TOGETHER);
             assert!(kept.get(&address(number), "").is_some());
         }
     }

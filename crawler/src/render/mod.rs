@@ -14,7 +14,7 @@ mod tab;
 mod trace;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -44,6 +44,8 @@ use crate::metrics;
 
 /// Pages that wait for each tab, at most: they hold what was fetched of them, and their hosts.
 const LINE: usize = 4;
+/// Origins remembered, at most.
+const NEEDY: usize = 10_000;
 /// The longest that a page waits for a tab.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// When to come again where there is no room, or no browser.
@@ -106,6 +108,8 @@ struct Inner {
     line: Semaphore,
     tabs: Semaphore,
     kept: Kept,
+    /// Origins of pages that showed nothing otherwise.
+    needy: Mutex<HashSet<String>>,
     /// Held while it is started.
     browser: tokio::sync::Mutex<Slot>,
     keepers: Mutex<Vec<JoinHandle<()>>>,
@@ -175,6 +179,7 @@ impl Renderer {
             line: Semaphore::new(config.tabs * (LINE + 1)),
             tabs: Semaphore::new(config.tabs),
             kept: Kept::default(),
+            needy: Mutex::default(),
             browser: tokio::sync::Mutex::new(Slot {
                 running: None,
                 pages: 0,
@@ -204,12 +209,23 @@ impl Renderer {
             return Some(Why::Told);
         }
         let may = self.0.config.auto && url.render == Rendering::Auto;
-        (may && need::shows_nothing(page, markup)).then_some(Why::Empty)
+        if !may || !need::shows_nothing(page, markup) {
+            return None;
+        }
+        let mut needy = self.0.needy();
+        if needy.len() >= NEEDY {
+            needy.clear();
+        }
+        needy.insert(url.address.origin().to_owned());
+        Some(Why::Empty)
     }
 
-    /// Whether a page that would be rendered had to wait too long for it to be worth a fetch now.
-    pub(crate) fn is_full(&self) -> bool {
-        self.0.tools.is_some() && self.0.line.available_permits() == 0
+    /// Whether a page is not worth a fetch now, since it would have to be rendered, as far as can be
+    /// known before, and too many wait for that.
+    pub(crate) fn is_full_for(&self, url: &DueUrl) -> bool {
+        let is_full = self.0.tools.is_some() && self.0.line.available_permits() == 0;
+        let is_needy = || self.0.needy().contains(url.address.origin());
+        is_full && (self.is_told(url) || (url.render == Rendering::Auto && is_needy()))
     }
 
     /// Renders a page, once there is a tab.
@@ -366,6 +382,10 @@ impl Renderer {
 }
 
 impl Inner {
+    fn needy(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.needy.lock().expect("no holder of this lock panics")
+    }
+
     async fn tabs(&self, tabs: usize) -> Result<SemaphorePermit<'_>, NotRendered> {
         let tabs = u32::try_from(tabs).unwrap_or(u32::MAX);
         let Ok(permit) = timeout(PATIENCE, self.tabs.acquire_many(tabs)).await else {

@@ -53,7 +53,7 @@ pub(super) struct Taken {
     /// The document's address, which scripts may have changed within its origin.
     pub(super) url: String,
     pub(super) markup: String,
-    /// What its `img` elements show, each in the size that was chosen.
+    /// What its `img` elements show, each in the size that was chosen, and its icons.
     pub(super) shown: Vec<String>,
 }
 

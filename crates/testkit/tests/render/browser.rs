@@ -1,7 +1,6 @@
 //! The browser's end: by itself, by its memory, with its crawler.
 
 use std::fs;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tusou_testkit::{Reply, Service, pictures, wait_for, wait_until};
@@ -102,8 +101,8 @@ async fn memory_is_bounded_and_nobody_else_pays_for_it() {
     let site = site(79).await;
     // Outside of the script engine's own bound.
     let hog = "<script>const held = []; setInterval(() => {
-        const block = new Uint8Array(32 << 20); crypto.getRandomValues(block.subarray(0, 65536));
-        held.push(block.fill(7)) }, 10)</script>";
+        const block = new Uint8Array(16 << 20); crypto.getRandomValues(block.subarray(0, 65536));
+        held.push(block.fill(7)) }, 50)</script>";
     site.html("/hog", hog);
     let slow = "<script>setTimeout(() => document.body.innerHTML = '<img src=/a.png>', 400)</script><body>";
     for number in 0..3 {
@@ -129,12 +128,12 @@ async fn memory_is_bounded_and_nobody_else_pays_for_it() {
         assert_eq!(shown(&world, &page).await, ["a.png img"]);
     }
     assert_eq!(ended(&world, &site.url("/hog")).await, "done 2");
+    let browser = browser_of(crawler.pid());
+    assert!(browser.len() > 1, "{browser:?}");
     let (status, took) = crawler.terminate().await;
-    assert!(
-        status.success() && took < Duration::from_secs(30),
-        "{status} {took:?}"
-    );
-    assert_eq!(browser_of(crawler.pid()), [0; 0]);
+    assert!(status.success(), "{status} after {took:?}");
+    let left: Vec<i32> = browser.into_iter().filter(|pid| runs(*pid)).collect();
+    assert_eq!(left, [0; 0], "they outlive their crawler");
     drop(crawler);
     world.end().await;
 }

@@ -20,7 +20,7 @@ async fn a_page_without_an_end_is_left_with_what_it_shows() {
             document.body.append(Object.assign(document.createElement('div'), { style: 'height: 3000px' }));"),
         ("/asks", "setInterval(() => fetch('/data?' + Math.random()).catch(() => {}), 1);"),
         ("/console", "setInterval(() => { for (let n = 0; n < 1000; n++) console.log('x'.repeat(10000)) }, 1);"),
-        ("/grows", "setInterval(() => document.body.append('x'.repeat(100000)), 1);"),
+        ("/grows", "setInterval(() => document.body.append('x'.repeat(1000)), 5);"),
     ] {
         site.html(path, format!("{begin}{script}</script>"));
     }

@@ -1,8 +1,6 @@
 //! What a browser's request is answered: from what is here, from the site by the crawler's own door,
 //! rules and pace, or not at all.
 
-use std::time::{Duration, Instant};
-
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Response, StatusCode};
@@ -10,7 +8,6 @@ use reqwest::header::{
     ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN,
     REFERER,
 };
-use tokio::time::timeout_at;
 use tusou_ingest::{Address, Scope};
 use tusou_platform::door::{Answer, Limits};
 
@@ -75,7 +72,9 @@ impl Visit {
                 Some(document) => (told(document), "document"),
                 None => {
                     // Nothing comes of it: the tab stays where it is.
-                    self.trace.led(address);
+                    if address != self.page {
+                        self.trace.led(address);
+                    }
                     (empty(StatusCode::NO_CONTENT), "navigation")
                 }
             },
@@ -85,6 +84,10 @@ impl Visit {
             }
             Wanted::Nothing => (empty(StatusCode::NOT_FOUND), "not_needed"),
             Wanted::Resource => self.resource(&address, headers).await,
+            Wanted::Code => {
+                let _turn = self.kept.turn(&address).await;
+                self.resource(&address, headers).await
+            }
         }
     }
 
@@ -141,20 +144,15 @@ impl Visit {
         left: u64,
     ) -> Result<Answer, NotHad> {
         let page = &self.fetcher.settings.page;
-        let time = self.until.saturating_duration_since(Instant::now());
         let limits = Limits {
             max_bytes: page.max_bytes.min(left),
-            read_timeout: page.read_timeout,
-            total_timeout: page.total_timeout.min(time).max(Duration::from_millis(1)),
+            ..*page
         };
+        let (lease, rules) = (&self.lease, &self.rules);
         let asked = self
             .fetcher
-            .resource(&self.lease, &self.rules, address, headers, &limits);
-        match timeout_at(self.until.into(), asked).await {
-            Ok(asked) => asked,
-            // The page is taken as it is then.
-            Err(_) => Err(NotHad::Refused("too_late")),
-        }
+            .resource(lease, rules, address, headers, &limits, self.until);
+        asked.await
     }
 }
 

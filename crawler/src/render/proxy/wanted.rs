@@ -13,11 +13,14 @@ pub(super) enum Wanted {
     Picture,
     /// What no picture comes of: sounds, films, fonts.
     Nothing,
-    /// A script, a style sheet, data.
+    /// A script or a style sheet, which may be kept for other pages.
+    Code,
+    /// Data.
     Resource,
 }
 
 const PICTURES: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "avif", "bmp", "svg"];
+const CODE: [&str; 3] = ["js", "mjs", "css"];
 const OTHERS: [&str; 14] = [
     "woff", "woff2", "ttf", "otf", "eot", "mp4", "webm", "mov", "m4s", "mp3", "m4a", "ogg", "wav",
     "m3u8",
@@ -29,12 +32,18 @@ impl Wanted {
         if said("sec-purpose").is_some_and(|purpose| purpose.contains("prefetch")) {
             return Self::Nothing;
         }
+        // No element names that one, and no page shows it.
+        if address.path() == "/favicon.ico" {
+            return Self::Nothing;
+        }
         let ending = ending(address);
         let ends_in = |endings: &[&str]| endings.contains(&ending.as_str());
         let by_ending = if ends_in(&PICTURES) {
             Self::Picture
         } else if ends_in(&OTHERS) {
             Self::Nothing
+        } else if ends_in(&CODE) {
+            Self::Code
         } else {
             Self::Resource
         };
@@ -45,7 +54,7 @@ impl Wanted {
             Some("object" | "embed") => Self::Nothing,
             Some("audio" | "video" | "track" | "font" | "manifest") => Self::Nothing,
             Some("script" | "style" | "worker" | "sharedworker" | "serviceworker" | "xslt") => {
-                Self::Resource
+                Self::Code
             }
             // What a script fetches: data, or the bytes of a picture.
             Some(_) => by_ending,
@@ -79,13 +88,14 @@ mod tests {
 
     #[test]
     fn what_a_request_is_for_is_told_with_and_without_metadata() {
-        use Wanted::{Nothing, Page, Picture, Resource};
+        use Wanted::{Code, Nothing, Page, Picture, Resource};
         for (header, value, path, wanted) in [
             ("sec-fetch-dest", "document", "/", Page),
             ("sec-fetch-dest", "iframe", "/a.png", Page),
             ("sec-fetch-dest", "image", "/picture?id=1", Picture),
-            ("sec-fetch-dest", "script", "/a.png", Resource),
-            ("sec-fetch-dest", "style", "/a.css", Resource),
+            ("sec-fetch-dest", "image", "/favicon.ico", Nothing),
+            ("sec-fetch-dest", "script", "/a.png", Code),
+            ("sec-fetch-dest", "style", "/a", Code),
             ("sec-fetch-dest", "font", "/a", Nothing),
             ("sec-fetch-dest", "object", "/a.PNG", Picture),
             ("sec-fetch-dest", "object", "/a.swf", Nothing),
@@ -102,6 +112,7 @@ mod tests {
             ("accept", "text/css,*/*;q=0.1", "/x", Resource),
             ("accept", "*/*", "/a.woff2", Nothing),
             ("accept", "*/*", "/data.json", Resource),
+            ("accept", "*/*", "/app.js", Code),
             ("range", "bytes=0-", "/film", Nothing),
         ] {
             let headers = HeaderMap::from_iter([(

@@ -1,5 +1,5 @@
 // The document as markup, open shadow roots as declarative ones:
-// [its address, its markup, what its img elements show].
+// [its address, its markup, what its img elements show and its icons are].
 (() => {
   const most = 8 * 1024 * 1024;
   const html = document.documentElement;
@@ -8,8 +8,10 @@
   const waiting = [document];
   while (waiting.length > 0 && roots.length < 10000) {
     for (const element of waiting.pop().querySelectorAll('*')) {
-      if (element.localName === 'img' && element.currentSrc && shown.length < 5000) {
-        shown.push(element.currentSrc.split('#')[0].slice(0, 4096).toWellFormed());
+      const named = element.localName === 'img' ? element.currentSrc
+        : element.localName === 'link' && /icon/i.test(element.rel) ? element.href : '';
+      if (named && shown.length < 5000) {
+        shown.push(named.split('#')[0].slice(0, 4096).toWellFormed());
       }
       if (element.shadowRoot) {
         roots.push(element.shadowRoot);
