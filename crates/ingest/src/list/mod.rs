@@ -95,6 +95,8 @@ impl List {
     /// # Errors
     /// [`ListError`], with the file and the remedy.
     pub fn open(path: &Path, options: &Options, from: Position) -> Result<Self, ListError> {
+        // A folder has no format to be asked for.
+        source::open(path)?;
         let format = match options.format {
             Some(format) => format,
             None => Format::of(path).ok_or_else(|| ListError::UnknownFormat(path.to_owned()))?,

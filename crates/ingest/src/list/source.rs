@@ -175,7 +175,7 @@ impl Source {
         }
         file.seek(SeekFrom::Start(start))
             .map_err(|cause| self.failed(cause))?;
-        self.read.store(start, Ordering::Relaxed);
+        self.read.store(0, Ordering::Relaxed);
         let counted = Counted(file, Arc::clone(&self.read));
         let mut reader: Box<dyn Read + Send> = Box::new(counted);
         if gzip {
@@ -221,8 +221,19 @@ impl Source {
         &self.path
     }
 
+    /// Of a compressed or decoded text what was read ahead counts too: nobody knows how much of the
+    /// file that is.
     pub(super) fn share(&self) -> f64 {
-        let read = self.read.load(Ordering::Relaxed);
+        let Layers {
+            gzip,
+            encoding,
+            mark,
+        } = self.layers;
+        let read = if gzip || encoding.is_some() {
+            self.read.load(Ordering::Relaxed)
+        } else {
+            mark + self.position.at
+        };
         (read as f64 / self.bytes.max(1) as f64).min(1.0)
     }
 
