@@ -33,7 +33,7 @@ fn animated_gif(frames: u32) -> Vec<u8> {
 }
 
 /// 47 × 61, once it is turned upright.
-const AVIF: &[u8] = include_bytes!("../../model/tests/golden/avif/turned-6.avif");
+const AVIF: &[u8] = include_bytes!("../../../model/tests/golden/avif/turned-6.avif");
 
 /// Every kind of thing on one page.
 async fn site() -> Site {
