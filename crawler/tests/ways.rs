@@ -193,11 +193,11 @@ fn style_sheets_and_attributes_show_pictures() {
             &["css /b.png"],
         ),
         (
-            "<style>p { background: image-set(url(a.avif) 2x type('image/avif'), url(a.png) 1x) }</style>",
+            "<style>p { background: image-set(url(a.jxl) 2x type('image/jxl'), url(a.png) 1x) }</style>",
             &["css /a.png"],
         ),
         (
-            "<style>p { background: image-set(url(a.avif) type('image/avif')) }</style>",
+            "<style>p { background: image-set(url(a.jxl) type('image/jxl')) }</style>",
             &[],
         ),
         (
@@ -396,8 +396,8 @@ fn the_other_candidates_are_kept_as_variants() {
             &["/a.png"],
         ),
         (
-            "<picture><source srcset=a.avif type=image/avif><source srcset=d.png media=print><source srcset=a.webp><img src=a.png></picture>",
-            &["/a.avif", "/d.png", "/a.png"],
+            "<picture><source srcset=a.jxl type=image/jxl><source srcset=d.png media=print><source srcset=a.webp><img src=a.png></picture>",
+            &["/a.jxl", "/d.png", "/a.png"],
         ),
         (
             "<style>p { background: image-set('a.png' 1x, 'b.png' 2x) }</style>",
