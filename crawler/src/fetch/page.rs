@@ -130,9 +130,10 @@ impl Fetcher {
             refusal,
             left: preferred.left,
         };
+        // A browser has seen to the style sheets itself.
         let sheets = match taken.word() {
-            None => self.add_sheets(lease, rules, &mut page).await?,
-            Some(_) => Added::default(),
+            None if !is_rendered => self.add_sheets(lease, rules, &mut page).await?,
+            _ => Added::default(),
         };
         let content_hash = sheets.hash(taken.hash(answer_hash));
         // What is taken may change although the answer does not: then every answer is wanted whole.

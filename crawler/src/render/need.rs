@@ -34,7 +34,12 @@ pub(super) fn shows_nothing(page: &Extracted, markup: &[u8]) -> bool {
     let is_shown = |found_by| {
         !matches!(
             found_by,
-            FoundBy::OgImage | FoundBy::TwitterImage | FoundBy::ImageSrc | FoundBy::Preload
+            FoundBy::OgImage
+                | FoundBy::TwitterImage
+                | FoundBy::ImageSrc
+                | FoundBy::JsonLd
+                | FoundBy::Icon
+                | FoundBy::Preload
         )
     };
     if page.pictures.iter().any(|one| is_shown(one.found_by)) {
