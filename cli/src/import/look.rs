@@ -10,8 +10,8 @@ use tusou_ingest::lists::KnownFile;
 use tusou_ingest::{VerifiedImage, text, verify};
 use tusou_platform::blobs::{BlobError, BlobStore};
 
-/// Bytes by which a format is told.
-const HEAD: u64 = 32;
+/// Bytes by which a format is told: AVIF's brands are the longest.
+const HEAD: u64 = 512;
 /// The most that is read of the text beside a picture.
 const MAX_WORDS: u64 = 64 << 10;
 /// The longest caption, in characters.
