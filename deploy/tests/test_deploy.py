@@ -18,7 +18,7 @@ sys.path[:0] = [str(DEPLOY / "local"), str(DEPLOY / "demo")]
 sys.dont_write_bytecode = True
 
 from tusou_demo import gallery, progress, server, truth  # noqa: E402
-from tusou_stack import download, paths, ports, processes  # noqa: E402
+from tusou_stack import chromium, debs, download, paths, ports, processes  # noqa: E402
 from tusou_stack.say import StackError  # noqa: E402
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -37,6 +37,53 @@ class Folder(unittest.TestCase):
             patched = mock.patch.object(paths, name, place)
             patched.start()
             self.addCleanup(patched.stop)
+
+
+class Chromium(Folder):
+    def setUp(self):
+        super().setUp()
+        root = self.folder / "chromium"
+        for name, value in (("ROOT", root), ("WRAPPER", root / "tusou-chromium")):
+            patched = mock.patch.object(chromium, name, value)
+            patched.start()
+            self.addCleanup(patched.stop)
+        patched = mock.patch.object(debs, "IGNORE_INSTALLED", True)
+        patched.start()
+        self.addCleanup(patched.stop)
+
+    def unpack(self, name, packages):
+        """Stands in for Debian's packages: a program that says where its libraries are."""
+        libraries = chromium.ROOT / "usr" / "lib" / "x86_64-linux-gnu"
+        program = chromium.ROOT / "usr" / "lib" / "chromium" / "chromium"
+        for folder in (libraries / "pulseaudio", libraries / "dri", program.parent):
+            folder.mkdir(parents=True)
+        (libraries / "libLLVM-15.so.1").touch()
+        program.write_text("#!/bin/sh\necho Chromium 1 $LD_LIBRARY_PATH $FONTCONFIG_FILE $1\n")
+        program.chmod(0o755)
+
+    def test_an_unpacked_one_finds_what_lies_beside_it(self):
+        with mock.patch.object(debs, "unpacked", side_effect=self.unpack):
+            chromium.obtain()
+        said = subprocess.run([chromium.program(), "--version"], stdout=subprocess.PIPE).stdout.decode()
+        libraries = chromium.ROOT / "usr" / "lib" / "x86_64-linux-gnu"
+        self.assertIn("%s:%s/pulseaudio " % (libraries, libraries), said)
+        self.assertIn("%s/fonts.conf --version" % chromium.ROOT, said)
+        self.assertEqual([path.name for path in libraries.iterdir()], ["pulseaudio"])
+
+    def test_without_apt_there_is_none_and_nothing_fails(self):
+        with mock.patch("shutil.which", return_value=None):
+            chromium.obtain()
+            self.assertEqual(chromium.program(), "")
+
+    def test_one_that_does_not_run_is_told_with_the_remedy(self):
+        def unpack(name, packages):
+            self.unpack(name, packages)
+            program = chromium.ROOT / "usr" / "lib" / "chromium" / "chromium"
+            program.write_text("#!/bin/sh\necho something else\n")
+
+        with mock.patch.object(debs, "unpacked", side_effect=unpack):
+            with self.assertRaisesRegex(StackError, "something else.*remove .*chromium"):
+                chromium.obtain()
 
 
 class Processes(Folder):
