@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use tusou_crawler::extract;
 use tusou_crawler::feed::{Feed, Limits, Picture, Root, parse, root};
 use tusou_ingest::address::Address;
 
@@ -189,6 +190,31 @@ fn rss_1_0_has_its_items_beside_the_channel() {
     );
     let license = feed.pictures[0].rights.rights.license.as_deref();
     assert_eq!(license, Some("http://example.org/cc"));
+}
+
+#[test]
+fn pages_name_their_feeds_and_neighbours() {
+    let html = r#"<base href=/b/><link rel="next" href="2"><link rel=prev href=0><a rel=next href=3>more</a>
+        <link rel="alternate" type="application/rss+xml" href="feed">
+        <link rel="Alternate home" type="Application/Atom+XML; charset=utf-8" href="/atom"><link rel=alternate href=/de>
+        <link rel=alternate type="text/html" href=/mobile><link rel=alternate type="application/rss+xml">
+        <link rel=stylesheet type="application/rss+xml" href=/no><link rel=alternate type="application/rss+xml" href=feed>"#;
+    let page = Address::parse("http://example.org/page").expect("an address");
+    let limits = extract::Limits::default();
+    let found = extract::extract(html.as_bytes(), Some("text/html"), &page, &limits);
+    let urls = |addresses: &[Address]| -> Vec<String> {
+        addresses
+            .iter()
+            .map(|address| address.as_str().to_owned())
+            .collect()
+    };
+    let wanted = ["2", "0", "3"].map(|path| format!("http://example.org/b/{path}"));
+    assert_eq!(urls(&found.links), wanted);
+    let wanted = ["http://example.org/b/feed", "http://example.org/atom"];
+    assert_eq!(urls(&found.feeds), wanted);
+    let many = "<link rel=alternate type=application/rss+xml href=/f>".repeat(17);
+    let found = extract::extract(many.as_bytes(), Some("text/html"), &page, &limits);
+    assert_eq!((found.feeds.len(), found.left_out), (1, 1));
 }
 
 #[test]

@@ -51,9 +51,9 @@ pub(crate) async fn naming(paths: &[&str]) -> Site {
         .iter()
         .map(|path| format!("Sitemap: {}\n", site.url(path)));
     site.robots(&lines.collect::<String>());
-    site.html("/", "");
+    site.html("/", "<p>start</p>");
     for path in ["/a", "/b", "/c"] {
-        site.html(path, "");
+        site.html(path, "<p>a page</p>");
     }
     site
 }

@@ -113,7 +113,7 @@ async fn what_a_site_names_is_found_with_its_licences() {
         Reply::html(start).header("link", "</linked>; rel=\"next\", </style.css>; rel=preload"),
     );
     site.html("/listed", "<link rel=next href=/listed/2>");
-    site.html("/listed/2", "");
+    site.html("/listed/2", "<p>the last</p>");
     // The same page under another address, as its header says.
     site.put(
         "/linked",
@@ -313,8 +313,8 @@ async fn bounds_hold_and_what_is_no_sitemap_is_counted() {
     // One that follows no links, and one that stays below a folder.
     let alone = naming(&["/map.xml"]).await;
     let below = naming(&["/map.xml"]).await;
-    below.html("/in/", "");
-    below.html("/in/a", "");
+    below.html("/in/", "<p>in</p>");
+    below.html("/in/a", "<p>a</p>");
     below.put("/map.xml", xml(urlset(&locs(&below, ["/a", "/in/a"]))));
     // A seed may be a sitemap itself.
     let itself = naming(&[]).await;
