@@ -8,7 +8,11 @@ use crate::args::Migrate;
 use crate::error::Error;
 
 /// What a schema below this version no longer has.
-const EMPTIED: [(i64, &str); 3] = [
+const EMPTIED: [(i64, &str); 4] = [
+    (
+        7,
+        "seeds' limits of pictures, which pictures pages leave out, and how many frames files have",
+    ),
     (
         3,
         "paces and revisit times, tdmrep.json files, rights of files, and what removals took out; the removals stay",
