@@ -75,7 +75,9 @@ impl Page<'_> {
         }
         let sets = sources.iter().map(|(set, _)| set.as_str());
         let offered = sets.chain(lazy_set).chain(set).flat_map(candidates);
-        let variants = offered.map(|candidate| candidate.url).chain([plain.0]);
+        // What stands there till scripts have run is no size of it.
+        let plain = (lazy.is_some() || !is_lazy).then_some(plain.0);
+        let variants = offered.map(|candidate| candidate.url).chain(plain);
         self.show(reference, found_by, said, variants);
     }
 
