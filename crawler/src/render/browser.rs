@@ -321,6 +321,8 @@ async fn listen(stderr: impl AsyncRead + Unpin, first: oneshot::Sender<Result<St
 
 /// Watches a browser's memory until its end is asked for, and sees that nothing of it is left.
 async fn keep(mut child: Child, group: Pid, folder: TempDir, most: u64, end: CancellationToken) {
+    // Waiting for a child would close what is left with it.
+    let stdin = child.stdin.take();
     let mut look = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
@@ -342,7 +344,7 @@ async fn keep(mut child: Child, group: Pid, folder: TempDir, most: u64, end: Can
         }
     }
     // The shell ends the browser when it reads the end.
-    drop(child.stdin.take());
+    drop(stdin);
     if timeout(END, child.wait()).await.is_err() {
         tracing::debug!("the browser did not end by itself");
     }
