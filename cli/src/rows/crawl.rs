@@ -61,8 +61,8 @@ impl Snapshot {
     /// Pictures that pages show and that are not taken, by why.
     pub(crate) async fn pictures_left(&mut self) -> Result<BTreeMap<String, u64>, Error> {
         let counted: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT reason, sum(count::bigint)::bigint FROM pages, jsonb_each_text(pictures_left) AS left_out (reason, count)
-             WHERE pictures_left <> '{}' GROUP BY reason",
+            "SELECT told.why, sum(told.times::bigint)::bigint FROM pages, jsonb_each_text(pictures_left) AS told (why, times)
+             WHERE pictures_left <> '{}' GROUP BY told.why",
         )
         .fetch_all(&mut *self.0)
         .await

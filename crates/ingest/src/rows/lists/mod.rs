@@ -322,7 +322,7 @@ pub async fn all(db: &mut PgConnection) -> Result<Vec<ListState>, sqlx::Error> {
         row: Row,
     }
     let rows: Vec<Whole> = sqlx::query_as(
-        "SELECT page_id, kind, name, path, options, digest, pass, position, lines, share, rows, bad, left_out,
+        "SELECT page_id, kind, name, path, options, digest, pass, position, lines, share, rows, bad, lists.left_out,
                 finished_at
          FROM lists JOIN pages USING (page_id) ORDER BY page_id",
     )
