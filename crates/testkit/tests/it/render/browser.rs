@@ -99,8 +99,9 @@ async fn a_browser_that_dies_costs_one_attempt_of_one_page() {
 #[tokio::test]
 async fn memory_is_bounded_and_nobody_else_pays_for_it() {
     let site = site(79).await;
-    // Outside of the script engine's own bound.
-    let hog = "<script>const held = []; setInterval(() => {
+    // Outside of the script engine's own bound; and it is waited for, since it is never loaded.
+    site.put("/never", Reply::silence());
+    let hog = "<script>fetch('/never'); const held = []; setInterval(() => {
         const block = new Uint8Array(16 << 20); crypto.getRandomValues(block.subarray(0, 65536));
         held.push(block.fill(7)) }, 50)</script>";
     site.html("/hog", hog);

@@ -276,7 +276,8 @@ async fn a_page_shows_what_its_scripts_make_and_gets_no_further_than_the_crawler
         assert!(edited.contains("1 of its pages are read again"), "{edited}");
     }
     done(&world).await;
-    assert_eq!(shown(&world, &app.url("/second")).await, [""; 0]);
+    // What its style sheet names is found without a browser, too.
+    assert_eq!(shown(&world, &app.url("/second")).await, ["styled.png css"]);
     let written = ["told.png img", "untold.png img"];
     assert_eq!(shown(&world, &app.url("/plain")).await, written);
     assert_eq!(ended(&world, &app.url("/plain")).await, "done 1");
