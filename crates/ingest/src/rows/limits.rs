@@ -52,11 +52,13 @@ impl PictureLimits {
                 left,
             };
         }
-        let mut taken = HashSet::new();
+        let mut taken_of: HashMap<Option<&str>, HashSet<&Address>> = HashMap::new();
         let mut refused = HashSet::new();
         let mut pictures = Vec::new();
         for picture in &record.pictures {
             let address = &picture.address;
+            // What a sitemap or a feed names is its pages', each of which has its own.
+            let taken = taken_of.entry(picture.context.page.as_deref()).or_default();
             let is_full = self.per_page > 0 && taken.len() >= self.per_page as usize;
             if !self.allow(address) {
                 left.pattern += u32::from(refused.insert(address));
