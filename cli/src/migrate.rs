@@ -8,10 +8,20 @@ use crate::args::Migrate;
 use crate::error::Error;
 
 /// What a schema below this version no longer has.
-const EMPTIED: [(i64, &str); 4] = [
+const EMPTIED: [(i64, &str); 8] = [
+    (
+        8,
+        "lists and folders, and where their pictures were seen; the pictures stay",
+    ),
     (
         7,
         "seeds' limits of pictures, which pictures pages leave out, and how many frames files have",
+    ),
+    (6, "which seeds are rendered"),
+    (5, "sitemaps, and what was found by them and by feeds"),
+    (
+        4,
+        "what stands around pictures (headings, links, nearby text), and the languages of pages",
     ),
     (
         3,

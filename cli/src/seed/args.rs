@@ -43,43 +43,43 @@ pub(crate) struct Lists {
     )]
     pub(crate) files: Vec<PathBuf>,
     /// What the list is called from now on; without it, as its file
-    #[arg(long, requires = "files", value_name = "NAME")]
+    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// txt, csv, tsv, jsonl or parquet; without it, by the file's name
-    #[arg(long, requires = "files", value_name = "FORMAT")]
+    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
     /// As browsers call it: utf-16le, windows-1252, gbk; without it, UTF-8 or what a byte order mark says
-    #[arg(long, requires = "files", value_name = "NAME")]
+    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "NAME")]
     pub(crate) encoding: Option<String>,
     /// In csv and tsv a quotation mark is no more than a character
-    #[arg(long, requires = "files")]
+    #[arg(long, requires = "files", conflicts_with = "urls")]
     pub(crate) no_quotes: bool,
     /// The column of pictures' URLs; without it, one that is called url, image_url, photo_image_url, …
-    #[arg(long, requires = "files", value_name = "COLUMN")]
+    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "COLUMN")]
     pub(crate) url_column: Option<String>,
     /// The column of words for them; without it, caption, text, alt, photo_description, …
-    #[arg(long, requires = "files", value_name = "COLUMN")]
+    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "COLUMN")]
     pub(crate) caption_column: Option<String>,
     /// The column of pages that show them; without it, page_url, photo_url, …
-    #[arg(long, requires = "files", value_name = "COLUMN")]
+    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "COLUMN")]
     pub(crate) page_column: Option<String>,
     /// The column of licences; without it, license_url, license
-    #[arg(long, requires = "files", value_name = "COLUMN")]
+    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "COLUMN")]
     pub(crate) license_column: Option<String>,
     /// The column of who made them; without it, creator, author, photographer, …
-    #[arg(long, requires = "files", value_name = "COLUMN")]
+    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "COLUMN")]
     pub(crate) creator_column: Option<String>,
     /// Reads a list from its beginning that was read before; what it no longer names is gone then
-    #[arg(long, requires = "files")]
+    #[arg(long, requires = "files", conflicts_with = "urls")]
     pub(crate) again: bool,
     /// Writes every bad row there: line, reason, words
-    #[arg(long, requires = "files", value_name = "FILE")]
+    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "FILE")]
     pub(crate) bad: Option<PathBuf>,
     /// Reads the list and says what is in it, and does nothing
-    #[arg(long, requires = "files")]
+    #[arg(long, requires = "files", conflicts_with = "urls")]
     pub(crate) dry_run: bool,
     /// For programs
-    #[arg(long, requires = "files")]
+    #[arg(long, requires = "files", conflicts_with = "urls")]
     pub(crate) json: bool,
 }
 
