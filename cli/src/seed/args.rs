@@ -46,7 +46,12 @@ pub(crate) struct Lists {
     #[arg(long, requires = "files", conflicts_with = "urls", value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// txt, csv, tsv, jsonl or parquet; without it, by the file's name
-    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "FORMAT")]
+    #[arg(
+        long,
+        requires = "files",
+        conflicts_with = "urls",
+        value_name = "FORMAT"
+    )]
     pub(crate) format: Option<Format>,
     /// As browsers call it: utf-16le, windows-1252, gbk; without it, UTF-8 or what a byte order mark says
     #[arg(long, requires = "files", conflicts_with = "urls", value_name = "NAME")]
@@ -55,19 +60,44 @@ pub(crate) struct Lists {
     #[arg(long, requires = "files", conflicts_with = "urls")]
     pub(crate) no_quotes: bool,
     /// The column of pictures' URLs; without it, one that is called url, image_url, photo_image_url, …
-    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "COLUMN")]
+    #[arg(
+        long,
+        requires = "files",
+        conflicts_with = "urls",
+        value_name = "COLUMN"
+    )]
     pub(crate) url_column: Option<String>,
     /// The column of words for them; without it, caption, text, alt, photo_description, …
-    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "COLUMN")]
+    #[arg(
+        long,
+        requires = "files",
+        conflicts_with = "urls",
+        value_name = "COLUMN"
+    )]
     pub(crate) caption_column: Option<String>,
     /// The column of pages that show them; without it, page_url, photo_url, …
-    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "COLUMN")]
+    #[arg(
+        long,
+        requires = "files",
+        conflicts_with = "urls",
+        value_name = "COLUMN"
+    )]
     pub(crate) page_column: Option<String>,
     /// The column of licences; without it, license_url, license
-    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "COLUMN")]
+    #[arg(
+        long,
+        requires = "files",
+        conflicts_with = "urls",
+        value_name = "COLUMN"
+    )]
     pub(crate) license_column: Option<String>,
     /// The column of who made them; without it, creator, author, photographer, …
-    #[arg(long, requires = "files", conflicts_with = "urls", value_name = "COLUMN")]
+    #[arg(
+        long,
+        requires = "files",
+        conflicts_with = "urls",
+        value_name = "COLUMN"
+    )]
     pub(crate) creator_column: Option<String>,
     /// Reads a list from its beginning that was read before; what it no longer names is gone then
     #[arg(long, requires = "files", conflicts_with = "urls")]

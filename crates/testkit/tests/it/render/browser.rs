@@ -106,7 +106,7 @@ async fn memory_is_bounded_and_nobody_else_pays_for_it() {
         held.push(block.fill(7)) }, 50)</script>";
     site.html("/hog", hog);
     let slow = "<script>setTimeout(() => document.body.innerHTML = '<img src=/a.png>', 400)</script><body>";
-    for number in 0..3 {
+    for number in 0..4 {
         site.html(&format!("/{number}"), slow);
     }
     site.png("/a.png", pictures::png(1));
@@ -129,6 +129,10 @@ async fn memory_is_bounded_and_nobody_else_pays_for_it() {
         assert_eq!(shown(&world, &page).await, ["a.png img"]);
     }
     assert_eq!(ended(&world, &site.url("/hog")).await, "done 2");
+    // The last one may have been ended with the page that took all: another page has one again.
+    command(&world, &["seed", "--depth", "0", &site.url("/3")]).await;
+    done(&world).await;
+    assert_eq!(shown(&world, &site.url("/3")).await, ["a.png img"]);
     let browser = browser_of(crawler.pid());
     assert!(browser.len() > 1, "{browser:?}");
     let (status, took) = crawler.terminate().await;
