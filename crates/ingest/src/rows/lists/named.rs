@@ -24,7 +24,7 @@ const WINDOW: i64 = 10_000;
 pub struct Named<'a> {
     /// The good ones.
     pub rows: &'a [ListRow],
-    /// How far the list is with them, but for what [`RowsRecorded::left_out`] adds.
+    /// How far the list is with them, but for what [`RowsRecorded::add_to`] adds.
     pub progress: &'a Progress,
     /// How long "this image has changed" rests in the outbox.
     pub coalesce: Duration,
