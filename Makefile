@@ -4,10 +4,13 @@ SHELL := /bin/bash
 STACK := deploy/local/stack
 TOOLS := .stack/tools
 
+# Where `stack build-tools` unpacks the assembler, on machines that have none.
+export PATH := $(CURDIR)/.stack/programs/nasm/usr/bin:$(PATH)
+
 MINUTES ?= 10
 SEED ?= 1
 
-.PHONY: help up down env status logs demo test chaos soak check audit fmt bench corpora pack ready
+.PHONY: help up down env status logs demo test chaos soak check audit fmt bench corpora pack ready build-tools
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,16 +34,19 @@ demo: ## crawl two real sites, count, search; DEMO_EXIT=1 takes it all down agai
 	@deploy/demo/demo
 
 # The stores, the model pack and the binaries, but no service: tests and benchmarks start their own.
-ready:
+ready: build-tools
 	@$(STACK) up --stores
 	@$(STACK) obtain
 	@cargo build --release --workspace --bins --locked
+
+build-tools:
+	@$(STACK) build-tools
 
 test: ready ## all tests, against the real stores; TUSOU_CORPORA names the folder of hostile files
 	@eval "$$($(STACK) env)" && deploy/run-tests $(ARGS)
 
 # In the profile of everything else: what build scripts and macros are made of is then built once.
-check: $(TOOLS)/finished ## formatting, lints, docs, licences, unused dependencies, layout
+check: build-tools $(TOOLS)/finished ## formatting, lints, docs, licences, unused dependencies, layout
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --release --workspace --no-deps --locked --quiet

@@ -9,6 +9,7 @@ from . import (
     chromium,
     elasticsearch,
     handbook,
+    nasm,
     onnxruntime,
     pack,
     paths,
@@ -47,6 +48,8 @@ def up(options):
     begun = time.monotonic()
     wanted = _named(options.names) or (STORE_NAMES if options.stores else STORE_NAMES + settings.SERVICES)
     wanted_services = [name for name in settings.SERVICES if name in wanted]
+    if wanted_services:
+        build_tools(options)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         # Cargo has a lock of its own, so the long first build keeps nobody from the stores.
         building = pool.submit(services.build) if wanted_services else None
@@ -66,6 +69,14 @@ def up(options):
                 services.start(name, config + pack.identity())
             _together([lambda name=name: services.wait(name) for name in wanted_services])
     say("up after %.1f s: %s" % (time.monotonic() - begun, ", ".join(wanted)))
+
+
+def build_tools(options):
+    """Gets the assembler that cargo's builds need, where the machine has none."""
+    del options
+    with paths.locked():
+        paths.make_folders()
+        nasm.obtain()
 
 
 def obtain(options):
@@ -189,6 +200,7 @@ def _parser():
     two = command("down", down)
     two.add_argument("names", nargs="*", metavar="NAME", help="only these parts")
     two.add_argument("--quiet", action="store_true", help="print nothing")
+    command("build-tools", build_tools)
     command("obtain", obtain)
     command("env", env)
     command("status", status)

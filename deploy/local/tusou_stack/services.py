@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 
-from . import paths, ports, processes
+from . import nasm, paths, ports, processes
 from .download import run
 from .say import StackError, say
 from .settings import SERVICES
@@ -27,7 +27,8 @@ def build():
     if not binary(SERVICES[0]).exists():
         say("building the binaries (about ten minutes on two cores the first time)")
     try:
-        code = subprocess.run(command, cwd=paths.ROOT, stdout=sys.stderr).returncode
+        env = dict(os.environ, PATH=nasm.search_path())
+        code = subprocess.run(command, cwd=paths.ROOT, env=env, stdout=sys.stderr).returncode
     except FileNotFoundError:
         raise StackError("`cargo` is not installed: get Rust (`rust-version` in Cargo.toml says which)")
     if code != 0:

@@ -9,6 +9,9 @@ RABBITMQ_PACKAGES = ["rabbitmq-server"]
 # With one family of fonts: without any, no text has a size.
 CHROMIUM_PACKAGES = ["chromium", "fonts-dejavu-core"]
 
+# Needed to build, not to run.
+NASM_PACKAGE = "nasm"
+
 ELASTICSEARCH = "9.2.4"
 ELASTICSEARCH_ARTEFACT = (
     "org.elasticsearch.distribution.integ-test-zip:elasticsearch:" + ELASTICSEARCH + ":zip"
