@@ -161,6 +161,8 @@ impl Stages {
         })?;
         Ok(Encoding {
             embeddings,
+            scores: Vec::new(),
+            failures: Vec::new(),
             phash: prepared.phash,
             colors: prepared.colors,
             thumbnail: Some(key),

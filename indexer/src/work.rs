@@ -132,6 +132,8 @@ mod tests {
                 digest: "d1".into(),
                 vector: vec![0.6, 0.8],
             }],
+            scores: Vec::new(),
+            failures: Vec::new(),
             phash: "00ff00ff00ff00ff".into(),
             colors: vec!["red".into()],
             thumbnail: None,

@@ -20,7 +20,7 @@ pub use format::ImageFormat;
 pub use id::{ImageId, InvalidImageId};
 pub use message::{
     Embedding, Encoding, EncodingOutcome, ImageChanged, ImageEmbedded, ImageFetched, Message,
-    MessageError,
+    MessageError, ModelFailure, Score,
 };
 pub use pack::{PackManifest, PackManifestError};
 pub use queue::Queue;

@@ -157,7 +157,8 @@ pub struct ImageEmbedded {
 
 impl Message for ImageEmbedded {
     const QUEUE: Queue = Queue::ImagesEmbedded;
-    const VERSION: u32 = 1;
+    /// 2 brought scores, and models that failed for an image beside others that did not.
+    const VERSION: u32 = 2;
 
     fn image_id(&self) -> ImageId {
         self.image_id
@@ -182,8 +183,14 @@ pub enum EncodingOutcome {
 /// What an image's pixels told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Encoding {
-    /// One for each model.
+    /// One for each model that makes vectors and did not fail.
     pub embeddings: Vec<Embedding>,
+    /// One for each model that makes scores and did not fail.
+    #[serde(default)]
+    pub scores: Vec<Score>,
+    /// The models that made nothing of this image, while it was decoded and others may have worked.
+    #[serde(default)]
+    pub failures: Vec<ModelFailure>,
     /// The 64-bit perceptual hash, 16 hex digits.
     pub phash: String,
     /// Main colours by name, the largest first, at most 5.
@@ -205,6 +212,32 @@ pub struct Embedding {
         deserialize_with = "vector_from_base64"
     )]
     pub vector: Vec<f32>,
+}
+
+/// A number that a model gives an image, for one field of the document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The model pack's name: `nsfw`.
+    pub model: String,
+    /// The model pack's digest, which is its identity.
+    pub digest: String,
+    /// The document's field: `nsfw`.
+    pub field: String,
+    /// 0 to 1.
+    pub value: f32,
+}
+
+/// A model that made nothing of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFailure {
+    /// The model pack's name.
+    pub model: String,
+    /// The model pack's digest, which is its identity.
+    pub digest: String,
+    /// A short snake-case word: `not_finite`.
+    pub reason: String,
+    /// The error in words.
+    pub detail: String,
 }
 
 fn vector_to_base64<S: Serializer>(vector: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
@@ -251,6 +284,18 @@ mod tests {
                     model: "lite".into(),
                     digest: "d1".into(),
                     vector,
+                }],
+                scores: vec![Score {
+                    model: "nsfw".into(),
+                    digest: "d2".into(),
+                    field: "nsfw".into(),
+                    value: 0.25,
+                }],
+                failures: vec![ModelFailure {
+                    model: "sscd".into(),
+                    digest: "d3".into(),
+                    reason: "not_finite".into(),
+                    detail: "…".into(),
                 }],
                 phash: "00ff00ff00ff00ff".into(),
                 colors: vec!["red".into()],
@@ -319,12 +364,23 @@ mod tests {
         let read = ImageChanged::from_body(&v1("")).expect("version 1");
         assert_eq!(read, ImageChanged { image_id: id });
 
-        // 0.6 and -0.8.
+        // 0.6 and -0.8; no scores and no failures of single models yet.
         let read = ImageEmbedded::from_body(&v1(&format!(
             r#","outcome":{{"encoded":{{"embeddings":[{{"model":"lite","digest":"d1","vector":"mpkZP83MTL8="}}],"phash":"00ff00ff00ff00ff","colors":["red"],"thumbnail":"{}"}}}}"#,
             BlobKey::thumbnail(&id)
         )));
-        assert_eq!(read.expect("version 1"), embedded(vec![0.6, -0.8]));
+        let mut first = embedded(vec![0.6, -0.8]);
+        if let EncodingOutcome::Encoded(encoding) = &mut first.outcome {
+            encoding.scores.clear();
+            encoding.failures.clear();
+        }
+        assert_eq!(read.expect("version 1"), first);
+
+        let read = ImageEmbedded::from_body(
+            format!(r#"{{"version":2,"image_id":"{id}","outcome":{{"encoded":{{"embeddings":[{{"model":"lite","digest":"d1","vector":"mpkZP83MTL8="}}],"scores":[{{"model":"nsfw","digest":"d2","field":"nsfw","value":0.25}}],"failures":[{{"model":"sscd","digest":"d3","reason":"not_finite","detail":"…"}}],"phash":"00ff00ff00ff00ff","colors":["red"],"thumbnail":"{}"}}}}}}"#,
+            BlobKey::thumbnail(&id)
+        ).as_bytes());
+        assert_eq!(read.expect("version 2"), embedded(vec![0.6, -0.8]));
 
         let read = ImageEmbedded::from_body(&v1(
             r#","outcome":{"failed":{"reason":"decode_failed","detail":"…"}}"#,

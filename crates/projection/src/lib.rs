@@ -15,7 +15,7 @@ pub use compare::{Compared, compare_images, compare_index, compare_registry};
 pub use document::document;
 pub use error::Error;
 pub use generation::{Wanted, create, drop_index, in_words, is_there, mend, open, point};
-pub use packs::models;
+pub use packs::{ScoreModel, models, packs};
 pub use rows::generations::{
     Generation, Holding, Outcome, Registry, State, all, record, set_backfilled, set_verified,
 };

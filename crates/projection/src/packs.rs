@@ -1,4 +1,5 @@
-//! The models that a list of pack folders gives an index. No model is loaded for that.
+//! The models that a list of pack folders gives an index, and those that make its scores. No model
+//! is loaded for that.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,33 +10,75 @@ use tusou_contract::pack::MANIFEST;
 
 use crate::error::Error;
 
-/// Reads the manifests of the packs, in their order: the first one fills `image_embedding`.
+/// A model whose number is a field of documents, whatever index they are in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoreModel {
+    /// The document's field: `nsfw`.
+    pub field: String,
+    /// The model pack's name.
+    pub model: String,
+    /// The model pack's digest.
+    pub digest: String,
+}
+
+/// The models that make vectors, in the order of the packs: the first one fills `image_embedding`.
+/// Packs that make scores are left out: [`packs`] has those too.
 ///
 /// # Errors
 /// [`Error::Packs`], which names `models.packs`, the folder and the remedy.
-pub fn models(packs: &[PathBuf]) -> Result<Vec<ModelField>, Error> {
+pub fn models(folders: &[PathBuf]) -> Result<Vec<ModelField>, Error> {
+    Ok(packs(folders)?.0)
+}
+
+/// Reads the manifests of the packs, in their order: the models that make vectors, and those that
+/// make scores.
+///
+/// # Errors
+/// [`Error::Packs`], which names `models.packs`, the folder and the remedy: also where no pack makes
+/// vectors, a pack of scores comes first, one pack is named twice, or two fill one field.
+pub fn packs(folders: &[PathBuf]) -> Result<(Vec<ModelField>, Vec<ScoreModel>), Error> {
     let unusable = |problem: &str| Error::Packs(format!("`models.packs` {problem}"));
-    if packs.is_empty() {
+    let (mut models, mut scores) = (Vec::new(), Vec::new());
+    for folder in folders {
+        let pack = manifest(folder)?;
+        match pack.scores() {
+            Some(_) if models.is_empty() => {
+                return Err(unusable(&format!(
+                    "names {} first, which makes scores and no vectors; name the pack first that is to \
+                     fill `image_embedding`",
+                    folder.display()
+                )));
+            }
+            Some(field) => scores.push(ScoreModel {
+                field: field.to_owned(),
+                model: pack.name.clone(),
+                digest: pack.digest(),
+            }),
+            None => models.push(pack.model_field(models.len())),
+        }
+    }
+    if models.is_empty() {
         return Err(unusable(
             "names no pack; the first one fills `image_embedding`",
         ));
     }
-    let models: Vec<ModelField> = packs
-        .iter()
-        .enumerate()
-        .map(|(position, folder)| Ok(manifest(folder)?.model_field(position)))
-        .collect::<Result<_, Error>>()?;
-    let digests: BTreeSet<&str> = models.iter().map(|model| model.digest.as_str()).collect();
-    if digests.len() < models.len() {
+    let all = || {
+        let scores = scores.iter().map(|score| (&score.digest, &score.field));
+        let models = models.iter().map(|model| (&model.digest, &model.field));
+        models.chain(scores)
+    };
+    let digests: BTreeSet<&String> = all().map(|(digest, _)| digest).collect();
+    if digests.len() < all().count() {
         return Err(unusable("names the same pack twice; leave one out"));
     }
-    let fields: BTreeSet<&str> = models.iter().map(|model| model.field.as_str()).collect();
-    if fields.len() < models.len() {
-        return Err(unusable(
-            "names two further packs of one name; give one of them another name in its pack.json",
-        ));
+    let mut fields = BTreeSet::new();
+    if let Some((_, field)) = all().find(|(_, field)| !fields.insert(*field)) {
+        return Err(unusable(&format!(
+            "names two packs that fill `{field}`; leave one out, or give one of them another `field` in \
+             its pack.json"
+        )));
     }
-    Ok(models)
+    Ok((models, scores))
 }
 
 fn manifest(folder: &Path) -> Result<PackManifest, Error> {

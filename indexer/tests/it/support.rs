@@ -168,6 +168,8 @@ pub(crate) fn encoded(world: &World, image_id: ImageId, vector: [f32; 4]) -> Ima
             digest: digest(world),
             vector: vector.to_vec(),
         }],
+        scores: Vec::new(),
+        failures: Vec::new(),
         phash: "00ff00ff00ff00ff".into(),
         colors: vec!["red".into(), "white".into()],
         thumbnail: Some(BlobKey::thumbnail(&image_id)),
