@@ -52,17 +52,16 @@ pub(crate) fn encode(
         .into_iter()
         .enumerate()
         .map(|(core, mut model)| {
-            let (pictures, preprocess) = (Arc::clone(pictures), pack.preprocess().clone());
+            let pictures = Arc::clone(pictures);
             std::thread::spawn(move || -> anyhow::Result<Vec<Vec<f32>>> {
                 let mut vectors = Vec::new();
                 let share: Vec<&Vec<u8>> = pictures.iter().skip(core).step_by(cores).collect();
                 for batch in share.chunks(BATCH) {
-                    let mut tensors = Vec::new();
+                    let mut images = Vec::new();
                     for bytes in batch {
-                        let image = decode::decode(bytes, ImageFormat::Jpeg, &limits)?;
-                        tensors.push(preprocess.tensor(&image));
+                        images.push(decode::decode(bytes, ImageFormat::Jpeg, &limits)?);
                     }
-                    vectors.extend(model.embed(&tensors)?);
+                    vectors.extend(model.embed(&images)?);
                 }
                 Ok(vectors)
             })

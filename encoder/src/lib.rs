@@ -2,9 +2,8 @@
 //! database.
 //!
 //! [`pipeline::run`] is the service's one loop. A picture's way is in `picture.rs`: read, decode and
-//! prepare (`prepare.rs`), run in a batch (`batcher.rs`), publish (`publish.rs`), settle.
+//! prepare (`prepare.rs`), run in batches (`models.rs`), publish (`publish.rs`), settle.
 
-mod batcher;
 mod config;
 mod error;
 mod metrics;

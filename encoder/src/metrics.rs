@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use tusou_model::{Provider, Ran};
 
 const IMAGES: &str = "encoder_images_total";
 const INFLIGHT: &str = "encoder_inflight_images";
 const BATCH_SIZE: &str = "encoder_batch_size";
 const DECODE_SECONDS: &str = "encoder_decode_seconds";
+const BATCH_WAIT_SECONDS: &str = "encoder_batch_wait_seconds";
 const MODEL_SECONDS: &str = "encoder_model_seconds";
+const MODEL_FAILURES: &str = "encoder_model_failures_total";
+const MODEL_INFO: &str = "encoder_model_info";
 const PUBLISH_SECONDS: &str = "encoder_publish_seconds";
 const DECODE_MEMORY: &str = "encoder_decode_memory_bytes";
 const STUCK: &str = "encoder_stuck_decodes";
@@ -21,9 +25,18 @@ pub(crate) fn describe() {
         INFLIGHT,
         "Pictures taken from the queue and not yet settled"
     );
-    describe_histogram!(BATCH_SIZE, "Pictures in a model run");
+    describe_histogram!(BATCH_SIZE, "Pictures in a model run, by model");
+    describe_histogram!(
+        BATCH_WAIT_SECONDS,
+        "From a batch's first picture to its run, by model"
+    );
     describe_histogram!(DECODE_SECONDS, "Decoding and preparing one picture");
-    describe_histogram!(MODEL_SECONDS, "One model run");
+    describe_histogram!(MODEL_SECONDS, "One model run, by model");
+    describe_counter!(
+        MODEL_FAILURES,
+        "Pictures that a model failed for, by model and reason"
+    );
+    describe_gauge!(MODEL_INFO, "1 for each model, with the device it runs on");
     describe_histogram!(PUBLISH_SECONDS, "Publishing one batch of results");
     describe_gauge!(DECODE_MEMORY, "Memory set aside for pictures being decoded");
     describe_gauge!(STUCK, "Decodes beyond their time that still hold a thread");
@@ -35,10 +48,23 @@ pub(crate) fn image(outcome: &'static str) {
     counter!(IMAGES, "outcome" => outcome).increment(1);
 }
 
-/// One model run of that many pictures.
-pub(crate) fn model_run(images: usize, took: Duration) {
-    histogram!(BATCH_SIZE).record(images as f64);
-    histogram!(MODEL_SECONDS).record(took.as_secs_f64());
+/// One model run.
+pub(crate) fn model_run(model: &str, ran: Ran) {
+    let model = || model.to_owned();
+    histogram!(BATCH_SIZE, "model" => model()).record(ran.rows as f64);
+    histogram!(BATCH_WAIT_SECONDS, "model" => model()).record(ran.waited);
+    histogram!(MODEL_SECONDS, "model" => model()).record(ran.took);
+}
+
+/// A model failed for a picture.
+pub(crate) fn model_failed(model: &str, reason: &'static str) {
+    counter!(MODEL_FAILURES, "model" => model.to_owned(), "reason" => reason).increment(1);
+}
+
+/// A model is loaded.
+pub(crate) fn model_loaded(model: &str, device: Provider) {
+    let device = device.to_string();
+    gauge!(MODEL_INFO, "model" => model.to_owned(), "device" => device).set(1.0);
 }
 
 /// One picture decoded and prepared.

@@ -1,16 +1,22 @@
 //! The picture towers of the configured packs, each on threads of its own.
 
-use std::time::Instant;
+use std::path::Path;
+use std::time::Duration;
 
-use tusou_contract::Embedding;
+use tusou_contract::{Disposition, Embedding, ModelFailure, Score, Verdict as _};
 use tusou_model::{
-    Device, ModelError, ModelThreads, Pack, Preprocess, RgbImage, Runtime, Stopped, Tensor,
-    VisionModel,
+    Batcher, Device, ModelError, Needed, Pack, PictureInput, Provider, RgbImage, Row, Runtime,
+    VisionModel, Window, thumbnail,
 };
 use tusou_platform::config;
 
-use crate::error::{EncoderError, PictureError};
+use crate::config::Settings;
+use crate::error::{EncoderError, PictureError, in_words};
 use crate::metrics;
+
+/// A model that ends no batch for so long while pictures wait is not well. The largest model takes a
+/// few seconds for a batch on one core.
+const STALLED: Duration = Duration::from_secs(120);
 
 /// Every configured model, in the order of the configuration.
 #[derive(Debug)]
@@ -20,94 +26,182 @@ pub(crate) struct Models(Vec<Tower>);
 struct Tower {
     name: String,
     digest: String,
-    preprocess: Preprocess,
-    threads: ModelThreads<VisionModel>,
+    /// The document's field, where the model gives a score and no embedding.
+    score: Option<String>,
+    input: PictureInput,
+    batcher: Batcher<VisionModel>,
 }
 
-/// A picture's tensors, one for each model.
-pub(crate) type Tensors = Vec<Tensor>;
+/// A picture on its way through every model.
+#[derive(Debug)]
+pub(crate) struct Rows(Vec<Row>);
 
-/// A picture's embeddings, one for each model, or why there are none.
-pub(crate) type Embedded = Result<Vec<Embedding>, PictureError>;
+/// What the models made of a picture: of at least one of them, something.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    pub(crate) embeddings: Vec<Embedding>,
+    pub(crate) scores: Vec<Score>,
+    pub(crate) failures: Vec<ModelFailure>,
+    /// The first of the failures, to settle the picture by.
+    pub(crate) first_failure: Option<PictureError>,
+}
 
 impl Models {
-    /// Loads every pack, with that many sessions of one thread each: two runs at once beat one run
-    /// on two threads. It reads and checks a hundred megabytes, so call it off the runtime's threads.
-    pub(crate) fn load(config: &config::Models, sessions: usize) -> Result<Self, EncoderError> {
+    /// Loads every pack. It reads and checks hundreds of megabytes, so call it off the runtime's threads.
+    pub(crate) fn load(config: &config::Models, settings: &Settings) -> Result<Self, EncoderError> {
         if config.packs.is_empty() {
             return Err(EncoderError::NoPack);
         }
         let runtime = Runtime::load(&config.runtime)?;
+        let device = device(config.device);
         let towers = config
             .packs
             .iter()
-            .map(|folder| Tower::load(&runtime, folder, sessions));
+            .map(|folder| Tower::load(&runtime, folder, device, settings));
         Ok(Self(towers.collect::<Result<_, _>>()?))
     }
 
-    /// A picture as each model takes it.
-    pub(crate) fn prepare(&self, picture: &RgbImage) -> Tensors {
-        self.0
-            .iter()
-            .map(|tower| tower.preprocess.tensor(picture))
-            .collect()
+    /// What a picture must still have when it is decoded at a reduced size, for every model and for the
+    /// thumbnail.
+    pub(crate) fn needed(&self) -> Needed {
+        let thumbnail = Needed {
+            short: 1,
+            long: thumbnail::LONGER_SIDE,
+        };
+        let needs = self.0.iter().map(|tower| tower.input.preprocess().needed());
+        needs.fold(thumbnail, |all, one| Needed {
+            short: all.short.max(one.short),
+            long: all.long.max(one.long),
+        })
     }
 
-    /// Runs a batch through every model; one result for each picture, in order.
-    pub(crate) async fn embed(&self, batch: Vec<Tensors>) -> Result<Vec<Embedded>, Stopped> {
-        let mut pictures: Vec<Embedded> = batch.iter().map(|_| Ok(Vec::new())).collect();
-        let mut by_picture: Vec<_> = batch.into_iter().map(Vec::into_iter).collect();
-        for tower in &self.0 {
-            let tensors: Vec<Tensor> = by_picture.iter_mut().filter_map(Iterator::next).collect();
-            let (images, started) = (tensors.len(), Instant::now());
-            let results = tower.threads.embed(tensors).await?;
-            metrics::model_run(images, started.elapsed());
-            for (picture, result) in pictures.iter_mut().zip(results) {
-                tower.add(picture, result);
+    /// Writes a picture into the next batch of every model, or into batches of its own where it is to be
+    /// `alone`. It waits for nobody.
+    pub(crate) fn push(&self, picture: &RgbImage, alone: bool) -> Rows {
+        let push = |tower: &Tower| tower.batcher.push(&tower.input.crop(picture), alone);
+        Rows(self.0.iter().map(push).collect())
+    }
+
+    /// Waits for what every model makes of a picture. Where some fail, what the others made is kept;
+    /// where all do, or one may do better later, it is the first such failure.
+    pub(crate) async fn collect(&self, rows: Rows) -> Result<Made, PictureError> {
+        let mut made = Made::default();
+        for (tower, row) in self.0.iter().zip(rows.0) {
+            match row.get().await? {
+                Ok(vector) => tower.add(&mut made, vector),
+                Err(error) if error.disposition() != Disposition::DeadLetter => {
+                    return Err(error.into());
+                }
+                Err(error) => tower.fail(&mut made, error),
             }
         }
-        Ok(pictures)
+        if made.embeddings.is_empty() && made.scores.is_empty() {
+            let failure = made.first_failure.take();
+            return Err(failure.expect("a model gave neither a result nor a failure"));
+        }
+        Ok(made)
+    }
+
+    /// An error where pictures wait and some model ends no batch.
+    pub(crate) fn check_progress(&self) -> Result<(), String> {
+        for tower in &self.0 {
+            let stalled = tower.batcher.stalled();
+            if stalled.since > STALLED {
+                return Err(format!(
+                    "model {} has ended no batch for {} s while {} pictures wait: restart the encoder",
+                    tower.name,
+                    stalled.since.as_secs(),
+                    stalled.items
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
 impl Tower {
     fn load(
         runtime: &Runtime,
-        folder: &std::path::Path,
-        sessions: usize,
+        folder: &Path,
+        device: Device,
+        settings: &Settings,
     ) -> Result<Self, EncoderError> {
         let pack = Pack::open(folder)?;
-        let models = (0..sessions.max(1))
-            .map(|_| VisionModel::load(runtime, &pack, Device::Auto, 1))
-            .collect::<Result<Vec<_>, _>>()?;
+        let first = VisionModel::load(runtime, &pack, device, 1)?;
+        let (provider, input) = (first.provider(), first.input().clone());
+        // The others go where the first one could.
+        let (sessions, device) = match provider {
+            Provider::Cpu => (settings.sessions.cpu, Device::Cpu),
+            Provider::Cuda => (settings.sessions.cuda, Device::Cuda),
+        };
+        let mut models = vec![first];
+        while models.len() < sessions {
+            models.push(VisionModel::load(runtime, &pack, device, 1)?);
+        }
+        let window = Window {
+            most: settings.batch.min((BATCH_BYTES / input.bytes()).max(1)),
+            wait: settings.batch_wait,
+        };
         let (name, digest) = (pack.name().to_owned(), pack.digest().to_owned());
         tracing::info!(
             model = name,
             digest,
             dimension = pack.dimension(),
             sessions,
-            device = "cpu",
+            batch = window.most,
+            device = %provider,
             "model loaded"
         );
-        let threads = ModelThreads::spawn(models).map_err(EncoderError::Thread)?;
+        metrics::model_loaded(&name, provider);
+        let counted = name.clone();
+        let ran = move |ran| metrics::model_run(&counted, ran);
+        let score = pack.manifest().visual.score.as_ref();
         Ok(Self {
+            batcher: Batcher::start(models, window, ran).map_err(EncoderError::Thread)?,
+            score: score.map(|score| score.field.clone()),
             name,
             digest,
-            preprocess: pack.preprocess().clone(),
-            threads,
+            input,
         })
     }
 
-    fn add(&self, picture: &mut Embedded, result: Result<Vec<f32>, ModelError>) {
-        match (&mut *picture, result) {
-            (Ok(embeddings), Ok(vector)) => embeddings.push(Embedding {
-                model: self.name.clone(),
-                digest: self.digest.clone(),
+    fn add(&self, made: &mut Made, vector: Vec<f32>) {
+        let (model, digest) = (self.name.clone(), self.digest.clone());
+        match &self.score {
+            None => made.embeddings.push(Embedding {
+                model,
+                digest,
                 vector,
             }),
-            (Ok(_), Err(error)) => *picture = Err(error.into()),
-            // The first failure stands.
-            (Err(_), _) => {}
+            Some(field) => made.scores.push(Score {
+                model,
+                digest,
+                field: field.clone(),
+                value: vector[0],
+            }),
         }
+    }
+
+    fn fail(&self, made: &mut Made, error: ModelError) {
+        let reason = error.reason();
+        metrics::model_failed(&self.name, reason);
+        made.failures.push(ModelFailure {
+            model: self.name.clone(),
+            digest: self.digest.clone(),
+            reason: reason.to_owned(),
+            detail: in_words(&error),
+        });
+        made.first_failure.get_or_insert(error.into());
+    }
+}
+
+/// The most bytes of one batch's tensor, whatever `encoder.batch` says.
+const BATCH_BYTES: usize = 256 << 20;
+
+fn device(configured: config::Device) -> Device {
+    match configured {
+        config::Device::Auto => Device::Auto,
+        config::Device::Cpu => Device::Cpu,
+        config::Device::Cuda => Device::Cuda,
     }
 }

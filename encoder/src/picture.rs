@@ -1,5 +1,7 @@
 //! One picture's way, from its delivery to its settlement.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tusou_contract::message::image_of;
 use tusou_contract::{
@@ -9,9 +11,9 @@ use tusou_contract::{
 use tusou_platform::blobs::{BlobError, BlobStore};
 use tusou_platform::broker::{BrokerError, Delivery, Settled};
 
-use crate::batcher::Batcher;
 use crate::error::{EncoderError, PictureError, in_words};
 use crate::metrics::{self, Held};
+use crate::models::{Made, Models};
 use crate::prepare::Preparer;
 use crate::publish::{NotPublished, Results};
 
@@ -20,7 +22,7 @@ use crate::publish::{NotPublished, Results};
 pub(crate) struct Stages {
     pub(crate) blobs: BlobStore,
     pub(crate) preparer: Preparer,
-    pub(crate) batcher: Batcher,
+    pub(crate) models: Arc<Models>,
     pub(crate) max_attempts: u32,
 }
 
@@ -97,11 +99,14 @@ impl Stages {
         };
         let image_id = message.image_id;
         match Box::pin(self.encode(&message, alone)).await {
-            Ok(encoding) => {
+            Ok((encoding, failure)) => {
                 let outcome = EncodingOutcome::Encoded(encoding);
                 let result = ImageEmbedded { image_id, outcome };
                 results.publish(&result).await?;
-                self.settle(delivery, Ok(()), &image_id.to_string()).await
+                // What one model could not do is told with the rest, and its letter is parked for whoever
+                // mends the model.
+                let outcome = failure.map_or(Ok(()), Err);
+                self.settle(delivery, outcome, &image_id.to_string()).await
             }
             Err(failure) => Box::pin(self.fail(delivery, Some(image_id), failure, results)).await,
         }
@@ -142,12 +147,26 @@ impl Stages {
         stop.map_or(Ok(()), Err)
     }
 
-    async fn encode(&self, message: &ImageFetched, alone: bool) -> Result<Encoding, Failure> {
-        let prepared = self.preparer.prepare(message).await.map_err(|error| {
-            let probe = Some(Probe::Read(message.blob_key.clone()));
-            Failure { error, probe }
-        })?;
-        let embeddings = self.batcher.embed(prepared.tensors, alone).await?;
+    /// What the picture gave, and the failures of models that gave nothing for it while others did.
+    async fn encode(
+        &self,
+        message: &ImageFetched,
+        alone: bool,
+    ) -> Result<(Encoding, Option<PictureError>), Failure> {
+        let prepared = self
+            .preparer
+            .prepare(message, alone)
+            .await
+            .map_err(|error| {
+                let probe = Some(Probe::Read(message.blob_key.clone()));
+                Failure { error, probe }
+            })?;
+        let Made {
+            embeddings,
+            scores,
+            failures,
+            first_failure,
+        } = self.models.collect(prepared.rows).await?;
         let (key, jpeg) = (
             BlobKey::thumbnail(&message.image_id),
             Bytes::from(prepared.thumbnail),
@@ -159,14 +178,15 @@ impl Stages {
                 probe,
             }
         })?;
-        Ok(Encoding {
+        let encoding = Encoding {
             embeddings,
-            scores: Vec::new(),
-            failures: Vec::new(),
+            scores,
+            failures,
             phash: prepared.phash,
             colors: prepared.colors,
             thumbnail: Some(key),
-        })
+        };
+        Ok((encoding, first_failure))
     }
 
     /// Whether the delivery will be a dead letter, by the rule that settles it.

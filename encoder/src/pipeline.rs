@@ -9,7 +9,6 @@ use tusou_platform::broker::Broker;
 use tusou_platform::ops::Health;
 use tusou_platform::{Config, Shutdown};
 
-use crate::batcher::Batcher;
 use crate::config::Settings;
 use crate::error::{EncoderError, in_words};
 use crate::metrics;
@@ -18,6 +17,8 @@ use crate::picture::{Probe, Stages, Stop, is_alone};
 use crate::prepare::Preparer;
 use crate::session::Session;
 
+/// Between two looks at the models.
+const LOOK: Duration = Duration::from_secs(1);
 /// The first and the longest wait for a dependency that is away.
 const WAITS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
@@ -40,6 +41,7 @@ pub async fn run(
 
     let (ending, stuck) = (Shutdown::new(), Shutdown::new());
     tokio::spawn(end_with(shutdown.clone(), ending.clone()));
+    tokio::spawn(watch(Arc::clone(&models), health.clone(), ending.clone()));
     tokio::spawn(end_when_stuck(
         stuck.clone(),
         health.clone(),
@@ -47,8 +49,8 @@ pub async fn run(
     ));
     let stages = Stages {
         preparer: Preparer::new(&settings, blobs.clone(), Arc::clone(&models), stuck.clone()),
-        batcher: Batcher::start(&settings, models),
         max_attempts: settings.max_attempts,
+        models,
         blobs,
     };
 
@@ -91,8 +93,8 @@ pub async fn run(
 }
 
 async fn load_models(config: &Config, settings: &Settings) -> Result<Arc<Models>, EncoderError> {
-    let (models, sessions) = (config.models.clone(), settings.sessions);
-    let loaded = tokio::task::spawn_blocking(move || Models::load(&models, sessions)).await;
+    let (models, settings) = (config.models.clone(), settings.clone());
+    let loaded = tokio::task::spawn_blocking(move || Models::load(&models, &settings)).await;
     loaded
         .expect("loading neither panics nor is aborted")
         .map(Arc::new)
@@ -155,6 +157,13 @@ async fn wait_for_blobs(
     }
     if !ending.is_requested() {
         health.set("blobs", Ok(()));
+    }
+}
+
+/// Says that the encoder is not well while pictures wait and no model run ends.
+async fn watch(models: Arc<Models>, health: Health, ending: Shutdown) {
+    while ending.sleep(LOOK).await {
+        health.set("models", models.check_progress());
     }
 }
 

@@ -15,7 +15,7 @@ use tusou_platform::blobs::BlobStore;
 use crate::config::Settings;
 use crate::error::PictureError;
 use crate::metrics::{self, Held};
-use crate::models::{Models, Tensors};
+use crate::models::{Models, Rows};
 
 /// Memory is counted in steps of this many bytes, since semaphores count to 2^32 only.
 const STEP: u64 = 64 << 10;
@@ -23,7 +23,8 @@ const STEP: u64 = 64 << 10;
 /// What the pixels of a picture gave.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    pub(crate) tensors: Tensors,
+    /// On their way through the models.
+    pub(crate) rows: Rows,
     pub(crate) phash: String,
     pub(crate) colors: Vec<String>,
     /// A JPEG.
@@ -82,8 +83,13 @@ impl Preparer {
         }
     }
 
-    /// Reads and prepares a picture; waits for memory and a thread.
-    pub(crate) async fn prepare(&self, message: &ImageFetched) -> Result<Prepared, PictureError> {
+    /// Reads and prepares a picture, and hands it to the models, in runs of its own where it is to be
+    /// `alone`; waits for memory and a thread.
+    pub(crate) async fn prepare(
+        &self,
+        message: &ImageFetched,
+        alone: bool,
+    ) -> Result<Prepared, PictureError> {
         let mut blob_memory = self.blob_memory.take(self.max_image_bytes).await;
         let key = &message.blob_key;
         let bytes = self.blobs.get(key, self.max_image_bytes).await?;
@@ -114,11 +120,11 @@ impl Preparer {
         let work = move |bytes: &Bytes| {
             let started = Instant::now();
             let picture = decode::decode(bytes, format, &limits)?;
-            let tensors = models.prepare(&picture);
+            let rows = models.push(&picture, alone);
             let small = thumbnail::reduced(&picture, thumbnail::LONGER_SIDE);
             drop(picture);
             let prepared = Prepared {
-                tensors,
+                rows,
                 phash: phash::phash(&small),
                 colors: colors::main_colors(&small),
                 thumbnail: thumbnail::jpeg(&small),

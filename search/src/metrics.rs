@@ -11,6 +11,7 @@ const REQUEST_SECONDS: &str = "search_request_seconds";
 const IN_FLIGHT: &str = "search_requests_in_flight";
 const DECODE_SECONDS: &str = "search_decode_seconds";
 const ENCODE_SECONDS: &str = "search_encode_seconds";
+const WORDS_KNOWN: &str = "search_words_known_total";
 const KNN_SECONDS: &str = "search_knn_seconds";
 const ROWS_SECONDS: &str = "search_rows_seconds";
 const INDEX_READY: &str = "search_index_ready";
@@ -30,6 +31,7 @@ pub(crate) fn describe() {
         Unit::Seconds,
         "Queries to vectors, the wait for the model included, by tower"
     );
+    describe_counter!(WORDS_KNOWN, "Queries in words whose vector was still kept");
     describe_histogram!(
         KNN_SECONDS,
         Unit::Seconds,
@@ -50,6 +52,11 @@ pub(crate) fn describe() {
 pub(crate) fn request(route: &str, status: u16, took: Duration) {
     counter!(REQUESTS, "route" => route.to_owned(), "status" => status.to_string()).increment(1);
     histogram!(REQUEST_SECONDS, "route" => route.to_owned()).record(took);
+}
+
+/// The vector of a query was still kept.
+pub(crate) fn words_known() {
+    counter!(WORDS_KNOWN).increment(1);
 }
 
 /// The index behind the alias can be asked, or cannot.

@@ -1,22 +1,33 @@
 //! The models that turn queries into vectors: of each a picture tower and a text tower, each on a
 //! thread of its own. There is more than one while an index of a new model is being built.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
 use tusou_contract::mapping::{IMAGE_EMBEDDING, ModelField};
 use tusou_model::{
-    Device, Model, ModelError, ModelThreads, Pack, Preprocess, Runtime, Tensor, TextModel,
-    VisionModel,
+    Batch, Batcher, Crop, Device, Model, ModelError, Pack, PictureInput, Runtime, TextModel,
+    VisionModel, Window,
 };
 use tusou_platform::config;
 use tusou_platform::ops::Health;
 
 use crate::error::SearchError;
-use crate::metrics::{Step, timed};
+use crate::metrics::{self, Step, timed};
 
 /// Threads of one run. Queries come singly and many at once, so more threads a run would only
 /// take the cores from each other.
 const RUN_THREADS: usize = 1;
+/// What comes while a model is busy is one run; a query that finds it idle waits for no others.
+const WINDOW: Window = Window {
+    most: 16,
+    wait: Duration::ZERO,
+};
+/// Words whose vectors are kept, of each model: 20 MB of vectors of 512 numbers.
+const WORDS_KEPT: u64 = 10_000;
 
-/// Every configured pack, loaded.
+/// Every configured pack that makes embeddings, loaded.
 #[derive(Debug)]
 pub(crate) struct Models {
     identities: Vec<ModelField>,
@@ -26,10 +37,17 @@ pub(crate) struct Models {
 /// The loaded towers of one pack.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    preprocess: Preprocess,
-    vision: ModelThreads<VisionModel>,
-    text: Option<ModelThreads<TextModel>>,
+    input: PictureInput,
+    vision: Batcher<VisionModel>,
+    text: Option<Text>,
     health: Health,
+}
+
+/// A text tower, and what it made lately: people type the same words again and again.
+#[derive(Debug)]
+struct Text {
+    batcher: Batcher<TextModel>,
+    made: Cache<String, Arc<Vec<f32>>>,
 }
 
 /// The model cannot be loaded.
@@ -48,10 +66,15 @@ impl Models {
     /// runtime's own threads.
     pub(crate) fn load(models: &config::Models, health: &Health) -> Result<Self, LoadError> {
         let runtime = Runtime::load(&models.runtime)?;
+        let device = device(models.device);
         let (mut identities, mut loaded) = (Vec::new(), Vec::new());
         for folder in &models.packs {
             let pack = Pack::open(folder)?;
-            loaded.push(Loaded::load(&runtime, &pack, health.clone())?);
+            // A score is no place in a space: nothing is near it.
+            if pack.manifest().is_score() {
+                continue;
+            }
+            loaded.push(Loaded::load(&runtime, &pack, device, health.clone())?);
             identities.push(pack.field(IMAGE_EMBEDDING));
         }
         Ok(Self { identities, loaded })
@@ -71,27 +94,37 @@ impl Models {
 }
 
 impl Loaded {
-    fn load(runtime: &Runtime, pack: &Pack, health: Health) -> Result<Self, LoadError> {
-        let vision = VisionModel::load(runtime, pack, Device::Auto, RUN_THREADS)?;
-        let text = TextModel::load(runtime, pack, Device::Auto, RUN_THREADS)?;
+    fn load(
+        runtime: &Runtime,
+        pack: &Pack,
+        device: Device,
+        health: Health,
+    ) -> Result<Self, LoadError> {
+        let vision = VisionModel::load(runtime, pack, device, RUN_THREADS)?;
+        let text = TextModel::load(runtime, pack, device, RUN_THREADS)?;
+        tracing::info!(
+            model = pack.name(),
+            digest = pack.digest(),
+            device = %vision.provider(),
+            words = text.is_some(),
+            "model loaded"
+        );
         Ok(Self {
-            preprocess: pack.preprocess().clone(),
-            vision: ModelThreads::spawn(vec![vision])?,
-            text: text
-                .map(|text| ModelThreads::spawn(vec![text]))
-                .transpose()?,
+            input: vision.input().clone(),
+            vision: Batcher::start(vec![vision], WINDOW, |_| ())?,
+            text: text.map(Text::start).transpose()?,
             health,
         })
     }
 
-    /// How pictures become tensors.
-    pub(crate) fn preprocess(&self) -> &Preprocess {
-        &self.preprocess
+    /// How pictures are taken.
+    pub(crate) fn input(&self) -> &PictureInput {
+        &self.input
     }
 
     /// The unit vector of a picture.
-    pub(crate) async fn image(&self, tensor: Tensor) -> Result<Vec<f32>, SearchError> {
-        timed(Step::EncodeImage, self.one(&self.vision, tensor)).await
+    pub(crate) async fn image(&self, crop: Crop) -> Result<Vec<f32>, SearchError> {
+        timed(Step::EncodeImage, self.one(&self.vision, &crop)).await
     }
 
     /// The unit vector of words.
@@ -103,21 +136,46 @@ impl Loaded {
                 "the model that runs here knows no words; search by a picture",
             ));
         };
-        timed(Step::EncodeText, self.one(text, words.to_owned())).await
+        timed(Step::EncodeText, async {
+            if let Some(made) = text.made.get(words).await {
+                metrics::words_known();
+                return Ok(made.to_vec());
+            }
+            let vector = self.one(&text.batcher, words).await?;
+            let kept = Arc::new(vector.clone());
+            text.made.insert(words.to_owned(), kept).await;
+            Ok(vector)
+        })
+        .await
     }
 
     async fn one<M: Model>(
         &self,
-        threads: &ModelThreads<M>,
-        item: M::Item,
+        batcher: &Batcher<M>,
+        item: &<M::Batch as Batch>::Item,
     ) -> Result<Vec<f32>, SearchError> {
-        let mut results = threads.embed(vec![item]).await.map_err(|stopped| {
+        let row = batcher.push(item, false).get().await;
+        row.map_err(|stopped| {
             self.health.fail(stopped.to_string());
             SearchError::internal(stopped)
-        })?;
-        results
-            .pop()
-            .expect("one result for one item")
-            .map_err(SearchError::internal)
+        })?
+        .map_err(SearchError::internal)
+    }
+}
+
+impl Text {
+    fn start(model: TextModel) -> Result<Self, std::io::Error> {
+        Ok(Self {
+            batcher: Batcher::start(vec![model], WINDOW, |_| ())?,
+            made: Cache::new(WORDS_KEPT),
+        })
+    }
+}
+
+fn device(configured: config::Device) -> Device {
+    match configured {
+        config::Device::Auto => Device::Auto,
+        config::Device::Cpu => Device::Cpu,
+        config::Device::Cuda => Device::Cuda,
     }
 }

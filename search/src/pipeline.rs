@@ -52,8 +52,8 @@ async fn vector(app: &App, model: &Loaded, query: &Query) -> Result<Vec<f32>, Se
     match query {
         Query::Words(words) => model.words(words.as_str()).await,
         Query::Picture(upload) => {
-            let tensor = app.uploads.tensor(upload.clone(), model.preprocess());
-            model.image(tensor.await?).await
+            let crop = app.uploads.crop(upload.clone(), model.input());
+            model.image(crop.await?).await
         }
         Query::Like(id) => knn::vector(&app.elastic, &app.settings.alias, IMAGE_EMBEDDING, id)
             .await?

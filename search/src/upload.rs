@@ -8,7 +8,7 @@ use axum::extract::multipart::{Field, MultipartError};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tusou_contract::ImageFormat;
-use tusou_model::{DecodeError, Limits, Preprocess, Tensor, decode};
+use tusou_model::{Crop, DecodeError, Limits, PictureInput, decode};
 
 use crate::config::{Settings, UPLOADS_IN_MEMORY};
 use crate::error::SearchError;
@@ -158,15 +158,15 @@ impl Uploads {
     }
 
     /// The picture as the model takes it.
-    pub(crate) async fn tensor(
+    pub(crate) async fn crop(
         &self,
         upload: Upload,
-        preprocess: &Preprocess,
-    ) -> Result<Tensor, SearchError> {
+        input: &PictureInput,
+    ) -> Result<Crop, SearchError> {
         let format = ImageFormat::sniff(&upload.bytes).ok_or(SearchError::NotAPicture)?;
         let limits = self.limits;
         decode::inspect(&upload.bytes, format, &limits).map_err(|error| refused(&error))?;
-        let preprocess = preprocess.clone();
+        let input = input.clone();
         timed(Step::Decode, async {
             let permit = Arc::clone(&self.decoders)
                 .acquire_owned()
@@ -175,8 +175,7 @@ impl Uploads {
             // The permit goes with the work: a request that gives up does not free its thread.
             tokio::task::spawn_blocking(move || {
                 let _permit = permit;
-                decode::decode(&upload.bytes, format, &limits)
-                    .map(|pixels| preprocess.tensor(&pixels))
+                decode::decode(&upload.bytes, format, &limits).map(|pixels| input.crop(&pixels))
             })
             .await
             .map_err(SearchError::internal)?

@@ -1,6 +1,7 @@
 //! What can go wrong with a model.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tusou_contract::{Disposition, Verdict};
 
@@ -34,11 +35,15 @@ pub enum ModelError {
         /// Why not.
         reason: String,
     },
-    /// A device is demanded that this build cannot use.
+    /// A card is demanded and cannot be used.
     #[error(
-        "device `cuda` is demanded, and this build runs models on the CPU only: set the device to `cpu` or `auto`"
+        "device `cuda` is demanded and cannot be used: {reason}; install ONNX Runtime's GPU build with its CUDA and \
+         cuDNN, and set models.runtime to its libonnxruntime.so, or set models.device to `auto` or `cpu`"
     )]
-    NoCuda,
+    NoCuda {
+        /// Why not.
+        reason: String,
+    },
     /// ONNX Runtime refused the model file.
     #[error("{path} cannot be loaded as a model")]
     Load {
@@ -66,6 +71,12 @@ pub enum ModelError {
         #[source]
         cause: ort::Error,
     },
+    /// The device has no memory for such a run.
+    #[error("the device has no memory for a run of model {model}")]
+    OutOfMemory {
+        /// The pack's name.
+        model: String,
+    },
     /// A run gave something that is not a unit vector for each input.
     #[error("model {model} gave {what}")]
     BadOutput {
@@ -76,9 +87,31 @@ pub enum ModelError {
     },
 }
 
+impl ModelError {
+    /// The error of a run. ONNX Runtime has no code for a lack of memory, only words.
+    pub(crate) fn of_run(model: &str, cause: ort::Error) -> Self {
+        const LACKS: [&str; 4] = [
+            "Failed to allocate memory",
+            "out of memory",
+            "CUDNN_STATUS_ALLOC_FAILED",
+            "CUBLAS_STATUS_ALLOC_FAILED",
+        ];
+        let (model, words) = (model.to_owned(), cause.to_string());
+        if LACKS.iter().any(|lack| words.contains(lack)) {
+            Self::OutOfMemory { model }
+        } else {
+            Self::Run { model, cause }
+        }
+    }
+}
+
 impl Verdict for ModelError {
     fn disposition(&self) -> Disposition {
         match self {
+            // Whoever else uses the device may be done by then.
+            Self::OutOfMemory { .. } => Disposition::Retry {
+                after: Duration::from_secs(10),
+            },
             Self::Run { .. } | Self::BadOutput { .. } => Disposition::DeadLetter,
             _ => Disposition::Fatal,
         }
@@ -87,6 +120,7 @@ impl Verdict for ModelError {
     fn reason(&self) -> &'static str {
         match self {
             Self::Run { .. } | Self::Tokenizer { .. } => "model_failed",
+            Self::OutOfMemory { .. } => "out_of_memory",
             Self::BadOutput { .. } => "bad_embedding",
             _ => "model_unusable",
         }

@@ -7,26 +7,32 @@
 //! `lite` pack: eight texts and eight pictures agree to a cosine of 1 - 2.4e-9, which is the
 //! precision of the recorded values (`tests/golden.rs`). Resizing gives the bytes that Pillow gives.
 
-mod bicubic;
+mod batcher;
+mod chunks;
+mod clean;
 pub mod colors;
 pub mod decode;
+mod dense;
 mod error;
+mod input;
 pub mod pack;
 pub mod phash;
 mod pixels;
 pub mod preprocess;
+mod resample;
+mod rows;
 mod runtime;
 mod text;
-mod threads;
 pub mod thumbnail;
 mod vision;
 
+pub use batcher::{Batch, Batcher, Model, Ran, Row, Stalled, Stopped, Window};
 pub use decode::{DecodeError, Limits};
 pub use error::ModelError;
 pub use image::RgbImage;
+pub use input::{Crop, PictureBatch, PictureInput};
 pub use pack::Pack;
-pub use preprocess::{Preprocess, Tensor};
-pub use runtime::{Device, Runtime};
-pub use text::TextModel;
-pub use threads::{Model, ModelThreads, Results, Stopped};
+pub use preprocess::{Needed, Preprocess};
+pub use runtime::{Device, Port, Provider, Runtime, Signature};
+pub use text::{TextBatch, TextModel};
 pub use vision::VisionModel;

@@ -1,65 +1,117 @@
-//! Pixels to a tensor.
+//! Pixels to a model's own size.
 
 use image::RgbImage;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::bicubic::{Side, resize};
+use crate::resample::{Filter, Side, resize};
 
-/// How a pack wants its pictures: open_clip's keys, and `resize`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// How a pack wants its pictures: open_clip's keys, and `resize`. Keys of open_clip's that do not change
+/// the result here (`mode`, `fill_color`) are passed over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocess {
-    /// Width and height of the model's input.
-    pub size: u32,
-    /// The short side before the centre crop; `size` where it is not said.
+    /// The model's input: one number, or height and width.
+    pub size: Size,
+    /// The side before the centre crop; `size` where it is not said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub resize: Option<u32>,
     /// How the sides are fitted.
     pub resize_mode: ResizeMode,
     /// The filter.
     pub interpolation: Interpolation,
-    /// Taken off each of red, green and blue, which run from 0 to 1.
+    /// Taken off each of red, green and blue, which run from 0 to 1. Of no effect where the model takes
+    /// bytes.
     pub mean: [f32; 3],
     /// What they are then divided by.
     pub std: [f32; 3],
 }
 
+/// Height and width in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Sides", into = "Sides")]
+pub struct Size {
+    /// Rows.
+    pub height: u32,
+    /// Columns.
+    pub width: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Sides {
+    Both(u32),
+    Each([u32; 2]),
+}
+
+impl From<Sides> for Size {
+    fn from(sides: Sides) -> Self {
+        let [height, width] = match sides {
+            Sides::Both(side) => [side; 2],
+            Sides::Each(sides) => sides,
+        };
+        Self { height, width }
+    }
+}
+
+impl From<Size> for Sides {
+    fn from(Size { height, width }: Size) -> Self {
+        if height == width {
+            Self::Both(width)
+        } else {
+            Self::Each([height, width])
+        }
+    }
+}
+
 /// How a picture's sides are fitted to the model's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResizeMode {
     /// The short side is resized, and the centre is cut out.
     Shortest,
+    /// Both sides are resized, whatever becomes of the proportions. With `resize` to a square of that
+    /// side, and the centre is cut out.
+    Squash,
 }
 
-/// The filter of the resize.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// The filter of the resize, widened when shrinking, as Pillow has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interpolation {
-    /// As Pillow has it: Catmull-Rom, widened when shrinking.
+    /// Catmull-Rom.
     Bicubic,
+    /// A triangle.
+    Bilinear,
 }
 
-/// A picture as a model takes it: f32, channel by channel, row by row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tensor(Vec<f32>);
-
-impl Tensor {
-    /// `3 × size × size` values.
-    pub fn values(&self) -> &[f32] {
-        &self.0
-    }
+/// What a decoded picture must still have, for a pack to see all that it would see of the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needed {
+    /// Pixels of the short side.
+    pub short: u32,
+    /// Pixels of the longer side.
+    pub long: u32,
 }
 
 impl Preprocess {
     /// What is wrong with the numbers, if anything is.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if !(1..=4_096).contains(&self.size) {
-            return Err(format!("`size` is {}, and 1 to 4096 is wanted", self.size));
-        }
-        if self.short_side() < self.size || self.short_side() > 8_192 {
+        let Size { height, width } = self.size;
+        if !(1..=4_096).contains(&height) || !(1..=4_096).contains(&width) {
             return Err(format!(
-                "`resize` is {}, and `size` ({}) to 8192 is wanted",
-                self.short_side(),
-                self.size
+                "`size` is {height} × {width}, and 1 to 4096 is wanted"
+            ));
+        }
+        if self.resize_mode == ResizeMode::Shortest && height != width {
+            return Err(format!(
+                "`resize_mode` shortest goes with a square, and `size` is {height} × {width}"
+            ));
+        }
+        let least = height.max(width);
+        if let Some(resize) = self.resize
+            && !(least..=8_192).contains(&resize)
+        {
+            return Err(format!(
+                "`resize` is {resize}, and `size` ({least}) to 8192 is wanted"
             ));
         }
         if self.std.iter().any(|value| !value.is_normal())
@@ -70,41 +122,78 @@ impl Preprocess {
         Ok(())
     }
 
-    fn short_side(&self) -> u32 {
-        self.resize.unwrap_or(self.size)
+    /// What a picture must still have when it is decoded at a reduced size.
+    pub fn needed(&self) -> Needed {
+        let side = self.resize.unwrap_or(self.size.height.max(self.size.width));
+        Needed {
+            short: side,
+            long: side,
+        }
     }
 
-    /// The tensor of a picture. Its cost depends on the model's size and one pass over the pixels
+    /// The picture at the model's size. The cost depends on that size and one pass over the pixels
     /// that are used, however long and thin the picture is.
-    pub fn tensor(&self, image: &RgbImage) -> Tensor {
+    pub fn crop(&self, image: &RgbImage) -> RgbImage {
         let (width, height) = image.dimensions();
-        let short = width.min(height);
-        let picture = resize(image, &self.side(width, short), &self.side(height, short));
-        let plane = (self.size * self.size) as usize;
-        let mut values = vec![0.0; 3 * plane];
-        for channel in 0..3 {
-            let scale = 1.0 / (255.0 * self.std[channel]);
-            let shift = -self.mean[channel] / self.std[channel];
-            let plane = &mut values[channel * plane..][..plane];
-            for (value, pixel) in plane.iter_mut().zip(picture.as_raw().chunks_exact(3)) {
-                *value = f32::from(pixel[channel]) * scale + shift;
+        let (across, down) = match self.resize_mode {
+            ResizeMode::Squash => (
+                self.squashed(width, self.size.width),
+                self.squashed(height, self.size.height),
+            ),
+            ResizeMode::Shortest => {
+                let short = width.min(height);
+                (self.fitted(width, short), self.fitted(height, short))
             }
-        }
-        Tensor(values)
+        };
+        let filter = match self.interpolation {
+            Interpolation::Bicubic => Filter::Bicubic,
+            Interpolation::Bilinear => Filter::Bilinear,
+        };
+        resize(image, &across, &down, filter)
     }
 
-    /// A side of the resize, of which only the centre is made: the same pixels as resizing the
-    /// whole and cutting then, and the whole may be too long to be made.
-    fn side(&self, side: u32, short: u32) -> Side {
-        // Python's `round` and `//`, as the models' own preprocessing has them.
-        let scaled = f64::from(side) * (f64::from(self.short_side()) / f64::from(short));
-        let to = (scaled.round_ties_even() as u64).max(self.size.into());
-        let start = (to - u64::from(self.size)) / 2;
-        Side {
-            from: side,
-            to,
-            made: start..start + u64::from(self.size),
-        }
+    fn squashed(&self, side: u32, size: u32) -> Side {
+        let to = u64::from(self.resize.unwrap_or(size));
+        centre(side, to, size, Rounding::Down)
+    }
+
+    /// A side of a resize by the short side, of which only the centre is made: the same pixels as
+    /// resizing the whole and cutting then, and the whole may be too long to be made.
+    ///
+    /// Where the pack says `resize` (as `lite` does) sides are rounded, ties to even; otherwise they are
+    /// cut, as torchvision's `Resize` and transformers do.
+    fn fitted(&self, side: u32, short: u32) -> Side {
+        let size = self.size.width;
+        let Some(resize) = self.resize else {
+            let to = u64::from(side) * u64::from(size) / u64::from(short);
+            return centre(side, to, size, Rounding::TiesToEven);
+        };
+        let scaled = f64::from(side) * (f64::from(resize) / f64::from(short));
+        let to = (scaled.round_ties_even() as u64).max(size.into());
+        centre(side, to, size, Rounding::Down)
+    }
+}
+
+/// How the odd pixel of a centre crop falls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rounding {
+    /// To the smaller side: Python's `//`.
+    Down,
+    /// As torchvision's `CenterCrop` has it: Python's `round`.
+    TiesToEven,
+}
+
+fn centre(from: u32, to: u64, size: u32, rounding: Rounding) -> Side {
+    let surplus = to - u64::from(size);
+    let start = match rounding {
+        Rounding::Down => surplus / 2,
+        // A half is rounded to the even neighbour.
+        Rounding::TiesToEven => surplus / 2 + u64::from(surplus % 4 == 3),
+    };
+    Side {
+        from,
+        to,
+        made: start..start + u64::from(size),
     }
 }
 
@@ -112,9 +201,9 @@ impl Preprocess {
 mod tests {
     use super::*;
 
-    fn preprocess() -> Preprocess {
+    fn lite() -> Preprocess {
         Preprocess {
-            size: 224,
+            size: Sides::Both(224).into(),
             resize: Some(256),
             resize_mode: ResizeMode::Shortest,
             interpolation: Interpolation::Bicubic,
@@ -124,77 +213,121 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_picture_becomes_a_plain_tensor() {
-        let tensor =
-            preprocess().tensor(&RgbImage::from_pixel(640, 480, image::Rgb([255, 127, 0])));
-        assert_eq!(tensor.values().len(), 3 * 224 * 224);
-        for (plane, expected) in
-            tensor
-                .values()
-                .chunks_exact(224 * 224)
-                .zip([1.0, 0.0, -127.0 / 128.0])
-        {
-            assert!(
-                plane.iter().all(|value| (value - expected).abs() < 1e-5),
-                "{} for {expected}",
-                plane[0]
-            );
-        }
+    fn open_clip_s_file_is_read() {
+        let text = r#"{"size":[224,224],"mode":"RGB","mean":[0.48145466,0.4578275,0.40821073],
+            "std":[0.26862954,0.26130258,0.27577711],"interpolation":"bicubic","resize_mode":"shortest","fill_color":0}"#;
+        let read: Preprocess = serde_json::from_str(text).expect("it is open_clip's");
+        assert_eq!(read.check(), Ok(()));
+        assert_eq!((read.size, read.resize), (Sides::Both(224).into(), None));
+        let plain = serde_json::to_string(&read).expect("it can be written");
+        assert!(
+            plain.starts_with(r#"{"size":224,"resize_mode":"shortest""#),
+            "{plain}"
+        );
     }
 
     #[test]
     fn the_centre_is_used() {
         // 512 × 256 keeps its size: columns 144 to 368 of rows 16 to 240 are used.
-        let side = preprocess().side(512, 256);
+        let side = lite().fitted(512, 256);
         assert_eq!((side.to, side.made), (512, 144..368));
         let image = RgbImage::from_fn(512, 256, |x, _| {
             image::Rgb([if (144..368).contains(&x) { 255 } else { 0 }; 3])
         });
-        let tensor = preprocess().tensor(&image);
+        let crop = lite().crop(&image);
         assert!(
-            tensor
-                .values()
-                .iter()
-                .all(|value| (value - 1.0).abs() < 1e-5),
+            crop.as_raw().iter().all(|value| *value == 255),
             "nothing dark is within"
         );
+    }
+
+    /// What Python gives: `int(224 * long / short)` and `int(round((long - 224) / 2.0))`.
+    #[test]
+    fn sides_are_cut_and_crops_rounded_as_torchvision_does() {
+        let clip = Preprocess {
+            resize: None,
+            ..lite()
+        };
+        for (long, short, to, start) in [
+            (640, 480, 298, 37),
+            (481, 480, 224, 0),
+            (483, 480, 225, 0),
+            (487, 480, 227, 2),
+            (491, 480, 229, 2),
+            (495, 480, 231, 4),
+            (1_000_000, 1, 224_000_000, 111_999_888),
+        ] {
+            let side = clip.fitted(long, short);
+            assert_eq!((side.to, side.made.start), (to, start), "{long} to {short}");
+        }
+    }
+
+    #[test]
+    fn squashing_keeps_no_proportions_and_may_be_cut_then() {
+        let sscd = Preprocess {
+            resize: None,
+            resize_mode: ResizeMode::Squash,
+            interpolation: Interpolation::Bilinear,
+            ..lite()
+        };
+        let left_dark = RgbImage::from_fn(400, 10, |x, _| {
+            image::Rgb([if x < 200 { 0 } else { 255 }; 3])
+        });
+        let crop = sscd.crop(&left_dark);
+        assert_eq!(crop.dimensions(), (224, 224));
+        assert_eq!(
+            (crop.get_pixel(10, 100).0[0], crop.get_pixel(213, 3).0[0]),
+            (0, 255)
+        );
+        let nsfw = Preprocess {
+            resize: Some(256),
+            ..sscd
+        };
+        assert_eq!(nsfw.squashed(400, 224).made, 16..240);
     }
 
     #[test]
     fn extreme_pictures_cost_no_more() {
         for (width, height) in [(1, 1), (1, 200_000), (200_000, 1), (3, 5), (224, 225)] {
-            let tensor =
-                preprocess().tensor(&RgbImage::from_pixel(width, height, image::Rgb([200; 3])));
-            let expected = (200.0 - 127.0) / 128.0;
-            assert!(
-                tensor
-                    .values()
-                    .iter()
-                    .all(|value| (value - expected).abs() < 1e-2),
-                "{width} × {height}"
-            );
+            let plain = RgbImage::from_pixel(width, height, image::Rgb([200; 3]));
+            for mode in [ResizeMode::Shortest, ResizeMode::Squash] {
+                let preprocess = Preprocess {
+                    resize_mode: mode,
+                    ..lite()
+                };
+                let crop = preprocess.crop(&plain);
+                assert_eq!(crop.dimensions(), (224, 224));
+                assert!(
+                    crop.as_raw().iter().all(|value| *value == 200),
+                    "{width} × {height}"
+                );
+            }
         }
     }
 
     #[test]
     fn bad_numbers_are_refused() {
-        assert_eq!(preprocess().check(), Ok(()));
+        assert_eq!(lite().check(), Ok(()));
         let bad = [
             Preprocess {
-                size: 0,
-                ..preprocess()
+                size: Sides::Both(0).into(),
+                ..lite()
+            },
+            Preprocess {
+                size: Sides::Each([224, 336]).into(),
+                ..lite()
             },
             Preprocess {
                 resize: Some(100),
-                ..preprocess()
+                ..lite()
             },
             Preprocess {
                 std: [0.5, 0.0, 0.5],
-                ..preprocess()
+                ..lite()
             },
             Preprocess {
                 mean: [f32::NAN; 3],
-                ..preprocess()
+                ..lite()
             },
         ];
         assert!(bad.iter().all(|preprocess| preprocess.check().is_err()));

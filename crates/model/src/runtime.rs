@@ -1,13 +1,16 @@
 //! ONNX Runtime, loaded once in a process from the library that the configuration names.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
+use ort::ep::{CUDA, ExecutionProvider as _};
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
+use ort::value::{Outlet, TensorElementType, ValueType};
 
 use crate::ModelError;
 
@@ -20,15 +23,15 @@ pub struct Runtime {
     environment: Environment,
 }
 
-/// Where models run.
+/// Where models are to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
-    /// The best that is there; this build has the CPU only.
+    /// An NVIDIA card where one can be used, else the processor.
     #[default]
     Auto,
     /// The processor.
     Cpu,
-    /// An NVIDIA card, or an error: this build cannot use one yet.
+    /// An NVIDIA card, or an error.
     Cuda,
 }
 
@@ -45,6 +48,73 @@ impl FromStr for Device {
             )),
         }
     }
+}
+
+impl Device {
+    /// Loads something on the device that this means. `load` is to run what it loaded: that a provider
+    /// is registered says little.
+    ///
+    /// # Errors
+    /// Those of `load`; [`ModelError::NoCuda`] where a card is demanded and cannot be used.
+    pub(crate) fn choose<T>(
+        self,
+        model: &str,
+        load: impl Fn(Provider) -> Result<T, ModelError>,
+    ) -> Result<T, ModelError> {
+        if self == Self::Cpu {
+            return load(Provider::Cpu);
+        }
+        let tried = match CUDA::is_available() {
+            Ok(true) => load(Provider::Cuda).map_err(|error| in_words(&error)),
+            _ => Err("this libonnxruntime.so is built without CUDA".to_owned()),
+        };
+        match (self, tried) {
+            (_, Ok(loaded)) => Ok(loaded),
+            (Self::Cuda, Err(reason)) => Err(ModelError::NoCuda { reason }),
+            (_, Err(reason)) => {
+                tracing::info!(model, reason, "no CUDA: the model runs on the processor");
+                load(Provider::Cpu)
+            }
+        }
+    }
+}
+
+/// Where a model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// The processor.
+    Cpu,
+    /// An NVIDIA card.
+    Cuda,
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        })
+    }
+}
+
+/// An input or output of an ONNX file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// The type of its numbers, by ONNX Runtime's name for it: `f32`; empty where it is no tensor.
+    pub element: String,
+    /// Its axes; -1 for one that may have any length.
+    pub shape: Vec<i64>,
+}
+
+/// What an ONNX file takes and gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// In the file's order.
+    pub inputs: Vec<Port>,
+    /// In the file's order.
+    pub outputs: Vec<Port>,
 }
 
 impl Runtime {
@@ -82,23 +152,39 @@ impl Runtime {
         Ok(Self { environment })
     }
 
-    /// A session of the ONNX file, with that many threads for one run.
+    /// What an ONNX file takes and gives.
+    ///
+    /// # Errors
+    /// [`ModelError::Load`]
+    pub fn signature(&self, path: &Path) -> Result<Signature, ModelError> {
+        let session = self.session(path, Provider::Cpu, 1)?;
+        let ports = |outlets: &[Outlet]| outlets.iter().map(port).collect();
+        Ok(Signature {
+            inputs: ports(session.inputs()),
+            outputs: ports(session.outputs()),
+        })
+    }
+
+    /// A session of the ONNX file, with that many threads for one run on the processor.
     pub(crate) fn session(
         &self,
         path: &Path,
-        device: Device,
+        provider: Provider,
         threads: usize,
     ) -> Result<Session, ModelError> {
-        if device == Device::Cuda {
-            return Err(ModelError::NoCuda);
-        }
         let build = || -> ort::Result<Session> {
-            Session::builder(&self.environment)?
+            let builder = Session::builder(&self.environment)?
                 .with_optimization_level(GraphOptimizationLevel::All)?
                 .with_intra_threads(threads.max(1))?
                 // Threads that spin between runs would take the cores that decode pictures.
-                .with_intra_op_spinning(false)?
-                .commit_from_file(path)
+                .with_intra_op_spinning(false)?;
+            let mut builder = match provider {
+                Provider::Cpu => builder,
+                // Without this a card that cannot be used would be replaced by the processor, silently.
+                Provider::Cuda => builder
+                    .with_execution_providers([CUDA::default().build().error_on_failure()])?,
+            };
+            builder.commit_from_file(path)
         };
         build().map_err(|cause| ModelError::Load {
             path: path.into(),
@@ -107,8 +193,28 @@ impl Runtime {
     }
 }
 
-impl std::fmt::Debug for Runtime {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+fn port(outlet: &Outlet) -> Port {
+    let (element, shape) = match outlet.dtype() {
+        ValueType::Tensor { ty, shape, .. } => (ty.to_string(), shape.to_vec()),
+        _ => (String::new(), Vec::new()),
+    };
+    Port {
+        name: outlet.name().to_owned(),
+        element,
+        shape,
+    }
+}
+
+/// The type of an input's numbers; `Undefined` where there is no such tensor.
+pub(crate) fn element_of(session: &Session, input: &str) -> TensorElementType {
+    let found = session.inputs().iter().find(|found| found.name() == input);
+    found
+        .and_then(|found| found.dtype().tensor_type())
+        .unwrap_or(TensorElementType::Undefined)
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Runtime")
     }
 }
@@ -142,39 +248,11 @@ pub(crate) fn check_names(
     Ok(())
 }
 
-/// The rows of a run's output as unit vectors: `rows` of them, each of `dimension` numbers.
-pub(crate) fn unit_rows(
-    model: &str,
-    shape: &[i64],
-    values: &[f32],
-    rows: usize,
-    dimension: usize,
-) -> Result<Vec<Vec<f32>>, ModelError> {
-    let bad = |what: String| ModelError::BadOutput {
-        model: model.to_owned(),
-        what,
-    };
-    if shape != [rows as i64, dimension as i64] {
-        return Err(bad(format!(
-            "an output of shape {shape:?}, not [{rows}, {dimension}]"
-        )));
-    }
-    let unit = |row: &[f32]| {
-        let length = row
-            .iter()
-            .map(|v| f64::from(*v).powi(2))
-            .sum::<f64>()
-            .sqrt();
-        // A length that is not finite tells of a value that is not.
-        if !length.is_finite() || length < 1e-6 {
-            return Err(bad(format!("a vector of length {length}")));
-        }
-        Ok(row
-            .iter()
-            .map(|v| (f64::from(*v) / length) as f32)
-            .collect())
-    };
-    values.chunks_exact(dimension).map(unit).collect()
+/// An error with its causes in one line.
+fn in_words(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.join(": ")
 }
 
 #[cfg(test)]
@@ -190,20 +268,6 @@ mod tests {
             text.contains("/nowhere/libonnxruntime.so") && text.contains("models.runtime"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn rows_become_unit_vectors_and_others_are_refused() {
-        let rows =
-            unit_rows("m", &[2, 2], &[3.0, 4.0, 0.0, -2.0], 2, 2).expect("both have a direction");
-        assert_eq!(rows, [vec![0.6, 0.8], vec![0.0, -1.0]]);
-        for values in [[0.0, 0.0], [f32::NAN, 1.0], [f32::INFINITY, 1.0]] {
-            assert!(
-                unit_rows("m", &[1, 2], &values, 1, 2).is_err(),
-                "{values:?}"
-            );
-        }
-        assert!(unit_rows("m", &[2, 1], &[1.0, 1.0], 1, 2).is_err());
     }
 
     #[test]

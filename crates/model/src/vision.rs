@@ -1,87 +1,204 @@
 //! The picture tower.
 
-use ort::session::Session;
-use ort::value::Tensor as OrtTensor;
+use std::ops::Range;
 
-use crate::runtime::{check_names, unit_rows};
-use crate::threads::Model;
-use crate::{Device, ModelError, Pack, Runtime, Tensor};
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::{IoBinding, Session};
+use ort::value::DynValue;
+
+use crate::batcher::{Batch as _, Model};
+use crate::input::{Crop, PictureBatch, PictureInput, unknown_element};
+use crate::pack::{Pack, ScoreOf};
+use crate::runtime::{Device, Provider, Runtime, check_names, element_of};
+use crate::{ModelError, RgbImage, rows};
 
 /// A loaded picture tower. It runs one batch at a time.
 #[derive(Debug)]
 pub struct VisionModel {
     session: Session,
+    /// On a GPU: inputs go there by this.
+    binding: Option<IoBinding>,
+    provider: Provider,
     name: String,
-    input: String,
-    output: String,
-    side: usize,
+    input_name: String,
+    output_name: String,
+    input: PictureInput,
+    score: Option<ScoreOf>,
     dimension: usize,
 }
 
 impl VisionModel {
-    /// Loads the picture tower of a pack, with `threads` for one run.
+    /// Loads the picture tower of a pack, with `threads` for one run, and runs a grey picture through it:
+    /// a device that is there and cannot run this model is found out now.
     ///
     /// # Errors
-    /// [`ModelError::NoCuda`], [`ModelError::Load`], or [`ModelError::Invalid`] where the model's
-    /// inputs and outputs are not those that the manifest names.
+    /// [`ModelError::NoCuda`], [`ModelError::Load`], [`ModelError::Run`], [`ModelError::BadOutput`], or
+    /// [`ModelError::Invalid`] where the model's inputs and outputs are not those that the manifest names.
     pub fn load(
         runtime: &Runtime,
         pack: &Pack,
         device: Device,
         threads: usize,
     ) -> Result<Self, ModelError> {
+        device.choose(pack.name(), |provider| {
+            let mut model = Self::load_on(runtime, pack, provider, threads)?;
+            model.embed(&[RgbImage::from_pixel(8, 8, image::Rgb([128; 3]))])?;
+            Ok(model)
+        })
+    }
+
+    fn load_on(
+        runtime: &Runtime,
+        pack: &Pack,
+        provider: Provider,
+        threads: usize,
+    ) -> Result<Self, ModelError> {
         let visual = &pack.manifest().visual;
         let path = pack.path(&visual.model);
-        let session = runtime.session(&path, device, threads)?;
+        let session = runtime.session(&path, provider, threads)?;
         check_names(&session, &path, &[&visual.input], &visual.output)?;
+        let element = element_of(&session, &visual.input);
+        let input =
+            PictureInput::new(pack, element).ok_or_else(|| unknown_element(&path, element))?;
+        let failed = |cause| ModelError::Load {
+            path: path.clone(),
+            cause,
+        };
+        let binding = match provider {
+            Provider::Cpu => None,
+            Provider::Cuda => Some(session.create_binding().map_err(failed)?),
+        };
         Ok(Self {
             session,
+            binding,
+            provider,
             name: pack.name().to_owned(),
-            input: visual.input.clone(),
-            output: visual.output.clone(),
-            side: pack.preprocess().size as usize,
+            input_name: visual.input.clone(),
+            output_name: visual.output.clone(),
+            input,
+            score: visual.score.clone(),
             dimension: pack.dimension(),
         })
     }
 
-    /// One unit vector for each tensor, in order.
+    /// What it runs on.
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// How it takes its pictures.
+    pub fn input(&self) -> &PictureInput {
+        &self.input
+    }
+
+    /// One unit vector (or one score) for each picture, in order.
     ///
     /// # Errors
-    /// [`ModelError::Run`], and [`ModelError::BadOutput`] where any vector is not finite or zero.
-    pub fn embed(&mut self, tensors: &[Tensor]) -> Result<Vec<Vec<f32>>, ModelError> {
-        if tensors.is_empty() {
-            return Ok(Vec::new());
+    /// As [`Model::run`].
+    pub fn embed(&mut self, pictures: &[RgbImage]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let crops: Vec<Crop> = pictures.iter().map(|one| self.input.crop(one)).collect();
+        self.embed_crops(&crops)
+    }
+
+    /// One unit vector (or one score) for each picture of the model's size, in order.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    pub fn embed_crops(&mut self, crops: &[Crop]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let mut batch = self.input.batch(crops.len(), None);
+        for crop in crops {
+            batch.push(crop);
         }
-        let values: Vec<f32> = tensors
-            .iter()
-            .flat_map(|tensor| tensor.values())
-            .copied()
-            .collect();
-        let failed = |cause| ModelError::Run {
-            model: self.name.clone(),
-            cause,
+        self.run(&batch, 0..crops.len())
+    }
+
+    fn failed(&self) -> impl Fn(ort::Error) -> ModelError + use<> {
+        let model = self.name.clone();
+        move |cause| ModelError::of_run(&model, cause)
+    }
+
+    /// An allocator of memory that a GPU reads by itself, where that is one.
+    fn pinned(&self) -> Option<Allocator> {
+        let Provider::Cuda = self.provider else {
+            return None;
         };
-        let shape = [tensors.len(), 3, self.side, self.side];
-        let input = OrtTensor::from_array((shape, values)).map_err(failed)?;
-        let outputs = self
-            .session
-            .run(ort::inputs![self.input.as_str() => input])
-            .map_err(failed)?;
-        let (shape, values) = outputs[self.output.as_str()]
-            .try_extract_tensor::<f32>()
-            .map_err(failed)?;
-        unit_rows(&self.name, shape, values, tensors.len(), self.dimension)
+        let memory = MemoryInfo::new(
+            AllocationDevice::CUDA_PINNED,
+            0,
+            AllocatorType::Device,
+            MemoryType::CPUInput,
+        );
+        let allocator = memory.and_then(|memory| Allocator::new(&self.session, memory));
+        allocator
+            .inspect_err(
+                |error| tracing::warn!(%error, "no pinned memory; copies to the GPU are slower"),
+            )
+            .ok()
     }
 }
 
 impl Model for VisionModel {
-    type Item = Tensor;
+    type Batch = PictureBatch;
 
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn embed(&mut self, items: &[Tensor]) -> Result<Vec<Vec<f32>>, ModelError> {
-        Self::embed(self, items)
+    fn batches(&self, most: usize) -> Box<dyn Fn() -> PictureBatch + Send + Sync> {
+        let (input, pinned) = (self.input.clone(), std::sync::Mutex::new(self.pinned()));
+        Box::new(move || {
+            let pinned = pinned
+                .lock()
+                .expect("nothing panics while an allocator is held");
+            input.batch(most, pinned.as_ref())
+        })
     }
+
+    /// One unit vector (or one score) for each row.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] and [`ModelError::OutOfMemory`], and [`ModelError::BadOutput`] where any vector
+    /// is not finite or zero, or a score not within 0 to 1.
+    fn run(
+        &mut self,
+        batch: &PictureBatch,
+        rows: Range<usize>,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let failed = self.failed();
+        let input = batch.view(rows.clone()).map_err(&failed)?;
+        let outputs = match &mut self.binding {
+            None => self
+                .session
+                .run(ort::inputs![self.input_name.as_str() => input]),
+            Some(binding) => bind(binding, &self.input_name, &input, &self.output_name)
+                .and_then(|()| self.session.run_binding(binding)),
+        }
+        .map_err(&failed)?;
+        let output: &DynValue = &outputs[self.output_name.as_str()];
+        let (shape, values) = rows::numbers(&self.name, output).map_err(&failed)?;
+        match &self.score {
+            None => rows::unit(&self.name, &shape, &values, rows.len(), self.dimension),
+            Some(score) => rows::scores(&self.name, &shape, &values, rows.len(), score.column),
+        }
+    }
+}
+
+/// Sends the input to the device, and has the output come back from it.
+fn bind(
+    binding: &mut IoBinding,
+    input_name: &str,
+    input: &DynValue,
+    output_name: &str,
+) -> ort::Result<()> {
+    binding.bind_input(input_name, input)?;
+    let memory = MemoryInfo::new(
+        AllocationDevice::CPU,
+        0,
+        AllocatorType::Device,
+        MemoryType::CPUOutput,
+    )?;
+    binding.bind_output_to_device(output_name, &memory)
 }

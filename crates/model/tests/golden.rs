@@ -29,7 +29,7 @@ struct GoldenImage {
 fn embeddings_agree_with_the_reference() {
     let golden: Golden =
         serde_json::from_str(include_str!("golden/lite.json")).expect("the golden file is JSON");
-    let (pack, mut vision, mut text) = common::lite();
+    let (_, mut vision, mut text) = common::lite();
     assert_eq!((golden.texts.len(), golden.images.len()), (8, 8));
 
     let texts: Vec<String> = golden
@@ -47,15 +47,12 @@ fn embeddings_agree_with_the_reference() {
     println!("texts: 1 - cosine at most {:.1e}", 1.0 - worst);
 
     let stamps = common::stamps();
-    let tensors: Vec<_> = golden
+    let pictures: Vec<_> = golden
         .images
         .iter()
-        .map(|golden| {
-            pack.preprocess()
-                .tensor(&common::read_stamp(&stamps.join(&golden.path)))
-        })
+        .map(|golden| common::read_stamp(&stamps.join(&golden.path)))
         .collect();
-    let vectors = vision.embed(&tensors).expect("pictures are encoded");
+    let vectors = vision.embed(&pictures).expect("pictures are encoded");
     let mut worst: f64 = 1.0;
     for (golden, vector) in golden.images.iter().zip(&vectors) {
         let cosine = common::cosine(&golden.embedding, vector);
@@ -65,9 +62,9 @@ fn embeddings_agree_with_the_reference() {
     println!("pictures: 1 - cosine at most {:.1e}", 1.0 - worst);
 
     // A batch is as good as its items alone.
-    for (tensor, together) in tensors.iter().zip(&vectors) {
+    for (picture, together) in pictures.iter().zip(&vectors) {
         let alone = vision
-            .embed(std::slice::from_ref(tensor))
+            .embed(std::slice::from_ref(picture))
             .expect("a picture is encoded");
         assert!(common::cosine(&alone[0], together) >= 0.999_999);
     }

@@ -44,14 +44,14 @@ pub(crate) fn vectors(config: &Config) -> &'static Vectors {
             max_pixels: 1 << 20,
             max_memory: 64 << 20,
         };
-        let tensors = [1, 2].map(|number| {
+        let pixels = [1, 2].map(|number| {
             let pixels = decode::decode(&pictures::png(number), ImageFormat::Png, &limits);
-            pack.preprocess().tensor(&pixels.expect("a whole PNG"))
+            pixels.expect("a whole PNG")
         });
         let words = ["a small bird".to_owned(), "a sailing ship".to_owned()];
         let mut words = text.embed(&words).expect("words are encoded").into_iter();
         let mut seen = vision
-            .embed(&tensors)
+            .embed(&pixels)
             .expect("pictures are encoded")
             .into_iter();
         let mut next = || words.next().or_else(|| seen.next()).expect("four vectors");

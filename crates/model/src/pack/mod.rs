@@ -1,68 +1,22 @@
 //! A model pack: a folder with an ONNX file for each tower, a tokenizer, and a manifest.
 
-use std::collections::BTreeMap;
+pub mod describe;
+mod manifest;
+mod signature;
+
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tusou_contract::mapping::ModelField;
 
 use crate::{ModelError, Preprocess};
 
-const MANIFEST: &str = "pack.json";
-const FORMAT: u32 = 1;
-
-/// What `pack.json` says of a pack. Keys that are not here (sources, description, …) are for people.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Manifest {
-    /// The layout's version; this build knows 1.
-    pub format: u32,
-    /// The pack's name: `lite`.
-    pub name: String,
-    /// The licence of the weights, as SPDX names it.
-    pub licence: String,
-    /// Numbers in a vector.
-    pub dimension: usize,
-    /// The picture tower.
-    pub visual: Visual,
-    /// The text tower, where there is one.
-    pub textual: Option<Textual>,
-    /// Every file but the manifest, with its SHA-256 in hex.
-    pub files: BTreeMap<String, String>,
-}
-
-/// The picture tower: f32 `[batch, 3, size, size]` to f32 `[batch, dimension]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Visual {
-    /// The ONNX file.
-    pub model: String,
-    /// The preprocessing, as open_clip describes it.
-    pub preprocess: String,
-    /// The input's name.
-    pub input: String,
-    /// The output's name.
-    pub output: String,
-}
-
-/// The text tower: i64 `[batch, tokens]`, twice, to f32 `[batch, dimension]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Textual {
-    /// The ONNX file.
-    pub model: String,
-    /// The tokenizer's file, as the `tokenizers` library has it.
-    pub tokenizer: String,
-    /// The name of the tokens' input.
-    pub input_ids: String,
-    /// The name of the mask's input: 1 for a token, 0 for padding.
-    pub attention_mask: String,
-    /// The output's name.
-    pub output: String,
-    /// Longer texts are cut.
-    pub max_tokens: usize,
-}
+pub use manifest::{
+    Channels, Clean, FORMAT, Layout, MANIFEST, Manifest, Padding, Pooling, ScoreOf, Textual, Visual,
+};
 
 /// A pack on disk whose files are all there and unchanged.
 #[derive(Debug, Clone)]
@@ -86,35 +40,9 @@ impl Pack {
             path: path.clone(),
             reason,
         };
-        if manifest.format != FORMAT {
-            return Err(invalid(format!(
-                "format {} is not {FORMAT}, which this build reads",
-                manifest.format
-            )));
-        }
-        if manifest.dimension == 0
-            || manifest
-                .textual
-                .as_ref()
-                .is_some_and(|text| text.max_tokens < 3)
-        {
-            return Err(invalid("dimension and max_tokens must be positive".into()));
-        }
-        for name in manifest.named_files() {
-            if !manifest.files.contains_key(name) {
-                return Err(invalid(format!(
-                    "`{name}` is used, but has no checksum under `files`"
-                )));
-            }
-        }
+        manifest.check().map_err(invalid)?;
         let mut lines = Sha256::new();
         for (name, expected) in &manifest.files {
-            if name
-                .split('/')
-                .any(|part| part.is_empty() || part == "." || part == "..")
-            {
-                return Err(invalid(format!("`{name}` is not a path inside the pack")));
-            }
             check_file(&folder.join(name), expected)?;
             lines.update(format!("{name} {expected}\n"));
         }
@@ -175,17 +103,6 @@ impl Pack {
     /// The pack's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-}
-
-impl Manifest {
-    fn named_files(&self) -> impl Iterator<Item = &str> {
-        let visual = [&self.visual.model, &self.visual.preprocess];
-        let textual = self
-            .textual
-            .iter()
-            .flat_map(|text| [&text.model, &text.tokenizer]);
-        visual.into_iter().chain(textual).map(String::as_str)
     }
 }
 
