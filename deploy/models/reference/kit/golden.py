@@ -16,7 +16,7 @@ def text_values(texts, ids, rows):
     ]
 
 
-def picture_values(names, crops, tensors, rows, key="embedding"):
+def picture_values(names, crops, tensors, rows, key="embedding", folder="../pictures"):
     """A record for each picture: its embedding (or score) and, to look for a fault, what the tower was given.
 
     `crops` are the 8-bit RGB pixels `[height, width, 3]` after resize and crop, where the reference shows
@@ -24,7 +24,7 @@ def picture_values(names, crops, tensors, rows, key="embedding"):
     """
     records = []
     for name, crop, tensor, row in zip(names, crops, tensors, rows, strict=True):
-        record = {"file": "../pictures/" + name, key: _short(row) if key == "embedding" else float(row)}
+        record = {"file": "%s/%s" % (folder, name), key: _short(row) if key == "embedding" else float(row)}
         if crop is not None:
             crop = np.ascontiguousarray(crop, np.uint8)
             record["crop"] = {"size": [crop.shape[1], crop.shape[0]], "sha256": hashlib.sha256(crop.tobytes()).hexdigest()}

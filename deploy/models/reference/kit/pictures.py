@@ -7,10 +7,8 @@ from PIL import Image, ImageCms, ImageOps
 
 
 def write(folder):
-    """Writes the pictures; returns their names in order."""
+    """Writes the pictures into a folder of their own."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        old.unlink()
     scene(70, 64, 1).save(folder / "crop-odd.png")  # 70×64 at 32 is 35 wide: the crop's half pixel shows
     scene(64, 86, 2).save(folder / "crop-odd-tall.png")  # 43 high at 32, 11 too many
     scene(20, 14, 3).save(folder / "smaller.png")
@@ -27,7 +25,13 @@ def write(folder):
     scene(64, 48, 14).convert("CMYK").save(folder / "cmyk.jpg", quality=90)
     scene(66, 50, 15).save(folder / "wide-gamut.png", icc_profile=wide_gamut())
     _sixteen(folder / "grey-16.png")
-    return sorted(file.name for file in folder.iterdir())
+
+
+def write_large(folder):
+    """Pictures that a tower of 224 has to shrink: by less than two, by more, and by a whole number."""
+    scene(400, 300, 21).save(folder / "large.jpg", quality=90)
+    scene(1021, 683, 22).save(folder / "larger.jpg", quality=88)
+    scene(448, 672, 23).save(folder / "double.png")
 
 
 def scene(width, height, seed):

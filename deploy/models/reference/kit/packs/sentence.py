@@ -1,6 +1,7 @@
 """A text tower as sentence-transformers keeps it, and CLIP's picture tower by transformers: the article's pair."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -20,6 +21,7 @@ MAX_TOKENS = 128
 def pack(folder, pictures):
     """The article's layout, small."""
     clear(folder)
+    (folder / "textual").rmdir()
     words = vocabulary.word_piece(folder)
     text = transformers.DistilBertConfig(
         vocab_size=words, dim=32, hidden_dim=64, n_layers=1, n_heads=2, max_position_embeddings=MAX_TOKENS,
@@ -101,7 +103,6 @@ def _write_vision(folder, tower, config):
     module = export.Calls(tower, lambda model, pixels: model(pixel_values=pixels).image_embeds)
     example = (torch.randn(2, 3, config.image_size, config.image_size),)
     export.onnx_file(module, example, ["pixel_values"], "image_embeds", folder / "visual/model.onnx", axes)
-    (folder / "textual").rmdir() if (folder / "textual").exists() else None
     write_json(folder / "visual/config.json", {"architectures": ["CLIPVisionModelWithProjection"], "model_type": "clip_vision_model", "projection_dim": config.projection_dim})
     write_json(folder / "visual/preprocessor_config.json", processor_config(config.image_size))
 
@@ -157,7 +158,8 @@ def _pictures(folder, pictures, tower, side, name, least):
         "Pillow's and torchvision's processors": export.worst(rows, torchvision),
         "transformers' and open_clip's crops": export.noticed("the crop of open_clip", rows, rounded),
     }
-    return golden.picture_values(names, crops, tensors, export.unit(rows)), seen
+    where = os.path.relpath(pictures, folder)
+    return golden.picture_values(names, crops, tensors, export.unit(rows), folder=where), seen
 
 
 def _as_open_clip_crops(images, side):
