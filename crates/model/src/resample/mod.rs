@@ -14,7 +14,7 @@ mod kernel;
 use std::ops::Range;
 
 use image::RgbImage;
-use kernel::{Column, Kernel, Pixels, ROWS, WithKernel, dispatch};
+use kernel::{Column, Kernel, ROWS, WithKernel, dispatch};
 
 /// Bits after the point: 32, less 8 for the byte and 2 for the weights that overshoot.
 const POINT: u32 = 22;
