@@ -12,7 +12,7 @@ OPSET = 17
 torch.backends.mha.set_fastpath_enabled(False)
 
 
-def spread(model, seed, image_gain=1.5, text_gain=2.0):
+def spread(model, seed, image_gain=1.2, text_gain=2.0):
     """Random weights of a size that makes the output depend on the input.
 
     As models are initialised for training, their outputs hardly differ, and any two embeddings would
@@ -93,7 +93,7 @@ def agree(name, left, right, tolerance=1e-6):
     return difference
 
 
-def told_apart(name, rows, least=0.005):
+def told_apart(name, rows, least=0.002):
     """Stops where two different inputs have nearly one embedding: a test by such a model could not fail."""
     rows = unit(rows)
     cosines = rows @ rows.T - 2 * np.eye(len(rows))
@@ -103,9 +103,24 @@ def told_apart(name, rows, least=0.005):
     return float(cosines.max())
 
 
-def noticed(name, right, wrong, least=1e-3):
+def noticed(name, right, wrong, least=3e-4):
     """Stops where a known mistake would hardly change any embedding; returns how much it changes the worst one."""
     difference = worst(right, wrong)
     if difference < least:
         raise SystemExit("%s would change embeddings by %.1e only, and %.0e is wanted" % (name, difference, least))
+    return difference
+
+
+def off_by_one(pixels, std=(1.0, 1.0, 1.0)):
+    """Tensors `[n, 3, height, width]` of pixels that are each one step of 255 off, or none, at random."""
+    random = np.random.default_rng(0)
+    steps = random.integers(-1, 2, pixels.shape) / 255 / np.array(std).reshape(3, 1, 1)
+    return (np.asarray(pixels) + steps).astype(np.float32)
+
+
+def steady(name, right, off, most=5e-5):
+    """Stops where a tower is so touchy that a pixel's last bit matters; returns how much it does."""
+    difference = worst(right, off)
+    if difference > most:
+        raise SystemExit("%s: pixels that are off by one change embeddings by %.1e, and %.0e is allowed" % (name, difference, most))
     return difference

@@ -61,7 +61,7 @@ def siglip_pack(folder, pictures):
                      "no_causal_mask": True, "proj_bias": True, "pool_type": "last",
                      "norm_kwargs": {"eps": 1e-6}, "act_kwargs": {"approximate": "tanh"}},
     }
-    model = export.spread(Siglip(words, context), seed=103, text_gain=3.0)
+    model = export.spread(Siglip(words, context), seed=103, image_gain=0.9, text_gain=3.0)
     write_json(folder / "config.json", config)
     preprocess = preprocess_config(folder, [0.5] * 3, [0.5] * 3, "bicubic", "squash")
     write_towers(folder, model, "embedding", "embedding", dynamic=True)
@@ -157,14 +157,14 @@ class MClip(torch.nn.Module):
         return normalize(self.LinearTransformation(mean), dim=-1)
 
 
-def clip_model(folder, seed):
+def clip_model(folder, seed, image_gain=1.2):
     """A small CLIP, its configuration, and open_clip's own tokenizer over the merges of the pack's."""
     with tempfile.TemporaryDirectory() as scratch:
         merges = Path(scratch) / "merges.txt.gz"
         words = vocabulary.clip(folder / "textual", merges)
         tokenizer = SimpleTokenizer(str(merges))
     text = {"context_length": 77, "vocab_size": words, "width": 16, "heads": 2, "layers": 2, "mlp_ratio": 2.0}
-    model = export.spread(open_clip.CLIP(DIMENSION, VISION, text, quick_gelu=True), seed=seed)
+    model = export.spread(open_clip.CLIP(DIMENSION, VISION, text, quick_gelu=True), seed=seed, image_gain=image_gain)
     return model, {"embed_dim": DIMENSION, "quick_gelu": True, "vision_cfg": VISION, "text_cfg": text}, tokenizer
 
 
@@ -256,6 +256,10 @@ def picture_golden(folder, pictures, preprocess, model, bytes_in=False):
         "onnx and torch, pictures": export.agree("pictures", rows, reference),
         "nearest pictures": export.told_apart("pictures", rows),
     }
+    std = preprocess.transforms[-1].std
+    with torch.no_grad():
+        off = model.encode_image(torch.from_numpy(export.off_by_one(tensors, std)), normalize=True)
+    seen["pixels off by one"] = export.steady("pictures", reference, off)
     for mistake, change in mistakes(preprocess).items():
         with torch.no_grad():
             wrong = model.encode_image(torch.stack([change(image) for image in images]), normalize=True)

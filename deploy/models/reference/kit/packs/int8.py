@@ -9,7 +9,7 @@ from .lossy import write_golden
 def pack(folder, pictures):
     """Matrix products in 8 bits, quantised as they run; batches of any size."""
     clear(folder)
-    model, config, tokenizer = clip_model(folder, seed=17)
+    model, config, tokenizer = clip_model(folder, seed=17, image_gain=1.0)
     preprocess = preprocess_config(folder, CLIP_MEAN, CLIP_STD, "bicubic", "shortest")
     write_json(folder / "config.json", config)
     write_towers(folder, model, "embedding", "embedding", dynamic=True)

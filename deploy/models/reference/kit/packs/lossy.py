@@ -25,6 +25,8 @@ def write_golden(folder, pictures, preprocess, tokenizer, model, said):
             "from f32, pictures": export.agree("pictures", rows, model.encode_image(tensors, normalize=True), 0.05),
         }
     seen |= {"nearest texts": export.told_apart("texts", texts), "nearest pictures": export.told_apart("pictures", rows)}
+    off = export.off_by_one(tensors, preprocess.transforms[-1].std).astype(kind)
+    seen["pixels off by one"] = export.steady("pictures", rows, export.run(visual, {"image": off}))
     golden.write(folder / "expected.json", said)
     records = golden.picture_values(names, crops, tensors.numpy(), export.unit(rows))
     golden.write(folder / "golden.json", {"texts": golden.text_values(TEXTS, ids, export.unit(texts)), "pictures": records})

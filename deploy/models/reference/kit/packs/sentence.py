@@ -34,10 +34,10 @@ def pack(folder, pictures):
     return build(folder, pictures, text, vision, seed=6, name="sentence")
 
 
-def build(folder, pictures, text, vision, seed, name, least=0.005):
+def build(folder, pictures, text, vision, seed, name):
     """Both towers with random weights, in `folder` where the tokenizer is, and golden values beside them."""
     side, dimension = vision.image_size, vision.projection_dim
-    picture_tower = export.spread(transformers.CLIPVisionModelWithProjection(vision), seed)
+    picture_tower = export.spread(transformers.CLIPVisionModelWithProjection(vision), seed, image_gain=0.9)
     bert = export.spread(transformers.DistilBertModel(text), seed + 1)
     dense = export.spread(Dense(text.dim, dimension, bias=False, activation_function=torch.nn.Identity()), seed + 2)
 
@@ -57,9 +57,9 @@ def build(folder, pictures, text, vision, seed, name, least=0.005):
     rows, ids = _by_files(folder, dense)
     seen = {
         "onnx and sentence-transformers, texts": export.agree(name + " texts", rows, torch_rows),
-        "nearest texts": export.told_apart(name + " texts", rows, least),
+        "nearest texts": export.told_apart(name + " texts", rows),
     }
-    records, more = _pictures(folder, pictures, picture_tower, side, name, least)
+    records, more = _pictures(folder, pictures, picture_tower, side, name)
     golden.write(folder / "expected.json", _expected(name, dimension, side))
     golden.write(folder / "golden.json", {"texts": golden.text_values(TEXTS, ids, export.unit(rows)), "pictures": records})
     shutil.rmtree(whole)
@@ -137,7 +137,7 @@ def _by_files(folder, dense):
     return np.stack(rows), ids
 
 
-def _pictures(folder, pictures, tower, side, name, least):
+def _pictures(folder, pictures, tower, side, name):
     """Golden values of pictures by transformers' processor on Pillow; how far the one on torchvision is off."""
     names, images = golden.uprights(pictures)
     config = {key: value for key, value in json.loads((folder / "visual/preprocessor_config.json").read_text()).items() if key != "image_processor_type"}
@@ -151,10 +151,12 @@ def _pictures(folder, pictures, tower, side, name, least):
     onnx = export.session(folder / "visual/model.onnx")
     rows = export.run(onnx, {"pixel_values": tensors})
     torchvision = export.run(onnx, {"pixel_values": others})
+    off = export.run(onnx, {"pixel_values": export.off_by_one(tensors, config["image_std"])})
     rounded = export.run(onnx, {"pixel_values": _as_open_clip_crops(images, side)})
     seen = {
         "onnx and torch, pictures": export.agree(name + " pictures", rows, reference),
-        "nearest pictures": export.told_apart(name + " pictures", rows, least),
+        "nearest pictures": export.told_apart(name + " pictures", rows),
+        "pixels off by one": export.steady(name + " pictures", rows, off),
         "Pillow's and torchvision's processors": export.worst(rows, torchvision),
         "transformers' and open_clip's crops": export.noticed("the crop of open_clip", rows, rounded),
     }

@@ -32,12 +32,24 @@ def u8_pack(folder, pictures):
     seen = {
         "onnx and torch": export.agree("vision-u8", rows, reference),
         "nearest": export.told_apart("vision-u8", rows),
+        "pixels off by one": export.steady("vision-u8", reference, model(torch.from_numpy(_off(crops)))),
         "blue for red": export.noticed("blue for red", reference, model(other)),
     }
     visual = {"model": "visual/model.onnx", "preprocess": "visual/preprocess_cfg.json", "input": "image", "output": "embedding", "layout": "nhwc"}
     golden.manifest(folder, "vision-u8", DIMENSION, visual, field="copy_embedding")
     golden.write(folder / "golden.json", {"pictures": golden.picture_values(names, crops, [None] * len(names), export.unit(rows))})
     return shown(seen)
+
+
+def _off(crops):
+    """Bytes that are each off by one, or not."""
+    steps = np.random.default_rng(0).integers(-1, 2, crops.shape)
+    return (crops.astype(int) + steps).clip(0, 255).astype(np.uint8)
+
+
+def _steps(crops):
+    """What `_off` adds, in the order of a tower that takes BGR."""
+    return np.ascontiguousarray((_off(crops).astype(np.float32) - crops)[:, :, :, ::-1])
 
 
 class CopyDetector(torch.nn.Module):
@@ -80,6 +92,7 @@ def nsfw_pack(folder, pictures):
     with torch.no_grad():
         reference = model(torch.from_numpy(tensors)).numpy()
         wrong = model(torch.from_numpy(tensors[:, :, :, ::-1].copy())).numpy()
+        off = np.abs(model(torch.from_numpy(tensors + _steps(np.stack(crops)))).numpy() - reference).max()
     rows = export.run(export.session(folder / "visual/model.onnx"), {"input:0": tensors})
     difference, mistake = np.abs(rows - reference).max(), np.abs(wrong - reference).max()
     if not (difference < 1e-5 and mistake > 0.05 and np.ptp(rows[:, 1]) > 0.3):
@@ -91,7 +104,8 @@ def nsfw_pack(folder, pictures):
     golden.manifest(folder, "nsfw-like", 1, visual)
     shown_rgb = [tensor[:, :, ::-1].transpose(2, 0, 1) for tensor in tensors]
     golden.write(folder / "golden.json", {"pictures": golden.picture_values(names, crops, shown_rgb, rows[:, 1], key="score")})
-    return "scores by onnx and torch differ by %.0e; range %.2f; blue for red %.2f" % (difference, np.ptp(rows[:, 1]), mistake)
+    seen = (difference, np.ptp(rows[:, 1]), off, mistake)
+    return "scores by onnx and torch differ by %.0e; range %.2f; pixels off by one %.0e; blue for red %.2f" % seen
 
 
 class Score(torch.nn.Module):
