@@ -95,6 +95,13 @@ pub(crate) struct Reconcile {
     /// One index alone; without it, all that are written
     #[arg(long, value_name = "INDEX")]
     pub(crate) generation: Option<String>,
+    /// What one model has not made, by its name in `models.packs`, and not the indexes: `--repair` has those pictures
+    /// encoded again, by every model in use, while the crawl goes on
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["generation", "second_look"])]
+    pub(crate) model: Option<String>,
+    /// With --model, also the pictures that it failed for
+    #[arg(long, requires = "model")]
+    pub(crate) failed: bool,
     /// Has what differs indexed, encoded or deleted by the services, through the queues
     #[arg(long)]
     pub(crate) repair: bool,
@@ -219,6 +226,19 @@ mod tests {
             let typed = ["tusou"].into_iter().chain(arguments.iter().copied());
             assert!(Args::try_parse_from(typed).is_err(), "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn a_reconciliation_is_of_indexes_or_of_a_model() {
+        let read = |more: &[&str]| {
+            let typed = ["tusou", "reconcile"]
+                .into_iter()
+                .chain(more.iter().copied());
+            Args::try_parse_from(typed)
+        };
+        assert!(read(&["--model", "nsfw", "--failed", "--repair"]).is_ok());
+        assert!(read(&["--failed"]).is_err());
+        assert!(read(&["--model", "nsfw", "--generation", "x"]).is_err());
     }
 
     #[test]

@@ -147,6 +147,24 @@ pub enum Error {
         /// Those that are.
         known: Vec<String>,
     },
+    /// No pack of that name is in use.
+    #[error("`models.packs` names no pack called {name}; these are in use: {}", known.join(", "))]
+    NoModel {
+        /// What was asked for.
+        name: String,
+        /// Those that are.
+        known: Vec<String>,
+    },
+    /// Pictures lack what a model makes.
+    #[error(
+        "{count} pictures lack what {model} makes: repeat this command with --repair, which has them encoded"
+    )]
+    Lacking {
+        /// How many.
+        count: u64,
+        /// The pack's name.
+        model: String,
+    },
     /// A seed cannot be crawled.
     #[error("no seed was added")]
     Seed(#[source] AddressError),
@@ -323,6 +341,7 @@ impl Error {
         match self {
             Self::Config(_)
             | Self::NoIndex { .. }
+            | Self::NoModel { .. }
             | Self::Seed(_)
             | Self::Argument(_)
             | Self::Name { .. }

@@ -8,7 +8,11 @@ use crate::args::Migrate;
 use crate::error::Error;
 
 /// What a schema below this version no longer has.
-const EMPTIED: [(i64, &str); 8] = [
+const EMPTIED: [(i64, &str); 9] = [
+    (
+        9,
+        "which models failed for which pictures, and of which model scores are; the scores stay",
+    ),
     (
         8,
         "lists and folders, and where their pictures were seen; the pictures stay",

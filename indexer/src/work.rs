@@ -1,15 +1,17 @@
 //! A delivery and the change that it tells of.
 
 use tusou_contract::mapping::ModelField;
-use tusou_contract::pack::MAX_DIMENSION;
+use tusou_contract::pack::{MAX_DIMENSION, NSFW};
 use tusou_contract::{
-    Encoding, EncodingOutcome, ImageChanged, ImageEmbedded, ImageId, Message, Queue,
+    Encoding, EncodingOutcome, ImageChanged, ImageEmbedded, ImageId, Message, ModelFailure, Queue,
+    Score,
 };
 use tusou_platform::broker::Delivery;
 
 use crate::error::Error;
 
-const MAX_EMBEDDINGS: usize = 16;
+/// More than any configuration names.
+const MAX_MODELS: usize = 16;
 const MAX_NAME: usize = 256;
 const MAX_COLORS: usize = 5;
 const MAX_WORD: usize = 64;
@@ -61,7 +63,7 @@ impl Change {
         let problem = match &mut message.outcome {
             EncodingOutcome::Encoded(encoding) => check_encoding(encoding, models),
             EncodingOutcome::Failed { reason, detail } => {
-                *detail = detail.replace('\0', " ").chars().take(MAX_DETAIL).collect();
+                clean(detail);
                 (!is_word(reason)).then(|| "`reason` is no short snake-case word".to_owned())
             }
         };
@@ -74,19 +76,56 @@ impl Change {
 }
 
 /// What is wrong with an encoding, if anything: what comes from a queue may come from anyone.
-fn check_encoding(encoding: &Encoding, models: &[ModelField]) -> Option<String> {
+fn check_encoding(encoding: &mut Encoding, models: &[ModelField]) -> Option<String> {
+    for failure in &mut encoding.failures {
+        clean(&mut failure.detail);
+    }
     if encoding.phash.len() != 16 || !encoding.phash.chars().all(|c| c.is_ascii_hexdigit()) {
         return Some("`phash` is not 16 hexadecimal digits".to_owned());
     }
     if encoding.colors.len() > MAX_COLORS || !encoding.colors.iter().all(|color| is_word(color)) {
         return Some("`colors` are not at most 5 short words".to_owned());
     }
-    if encoding.embeddings.len() > MAX_EMBEDDINGS {
-        return Some(format!("it brings more than {MAX_EMBEDDINGS} embeddings"));
+    let (made, failed) = (
+        encoding.embeddings.len() + encoding.scores.len(),
+        encoding.failures.len(),
+    );
+    if made.max(failed) > MAX_MODELS {
+        return Some(format!("it is of more than {MAX_MODELS} models"));
     }
+    let scores = encoding.scores.iter().find_map(check_score);
+    let failures = encoding.failures.iter().find_map(check_failure);
+    scores
+        .or(failures)
+        .or_else(|| check_embeddings(encoding, models))
+}
+
+fn check_score(score: &Score) -> Option<String> {
+    if !is_name(&score.model) || !is_name(&score.digest) {
+        return Some("a score does not name its model and digest".to_owned());
+    }
+    if score.field != NSFW {
+        return Some(format!("a score of {} is not of {NSFW}", score.model));
+    }
+    (!(0.0..=1.0).contains(&score.value))
+        .then(|| format!("a score of {} is not from 0 to 1", score.model))
+}
+
+fn check_failure(failure: &ModelFailure) -> Option<String> {
+    if !is_name(&failure.model) || !is_name(&failure.digest) {
+        return Some("a failure does not name its model and digest".to_owned());
+    }
+    (!is_word(&failure.reason)).then(|| {
+        format!(
+            "the reason of {} for failing is no short snake-case word",
+            failure.model
+        )
+    })
+}
+
+fn check_embeddings(encoding: &Encoding, models: &[ModelField]) -> Option<String> {
     encoding.embeddings.iter().find_map(|embedding| {
-        let name = |text: &str| !text.is_empty() && text.len() <= MAX_NAME && !text.contains('\0');
-        if !name(&embedding.model) || !name(&embedding.digest) {
+        if !is_name(&embedding.model) || !is_name(&embedding.digest) {
             return Some("an embedding does not name its model and digest".to_owned());
         }
         let model = models.iter().find(|model| model.digest == embedding.digest);
@@ -103,6 +142,14 @@ fn check_encoding(encoding: &Encoding, models: &[ModelField]) -> Option<String> 
             _ => None,
         }
     })
+}
+
+fn clean(detail: &mut String) {
+    *detail = detail.replace('\0', " ").chars().take(MAX_DETAIL).collect();
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_NAME && !text.contains('\0')
 }
 
 fn is_word(text: &str) -> bool {
@@ -132,8 +179,18 @@ mod tests {
                 digest: "d1".into(),
                 vector: vec![0.6, 0.8],
             }],
-            scores: Vec::new(),
-            failures: Vec::new(),
+            scores: vec![Score {
+                model: "nsfw".into(),
+                digest: "d2".into(),
+                field: "nsfw".into(),
+                value: 0.25,
+            }],
+            failures: vec![ModelFailure {
+                model: "sscd".into(),
+                digest: "d3".into(),
+                reason: "not_finite".into(),
+                detail: "a \0".into(),
+            }],
             phash: "00ff00ff00ff00ff".into(),
             colors: vec!["red".into()],
             thumbnail: None,
@@ -151,7 +208,7 @@ mod tests {
     fn what_no_encoder_writes_is_malformed() {
         let read = |body: Vec<u8>| Change::read(Queue::ImagesEmbedded, &body, &models());
         assert!(read(body(|_| ())).is_ok());
-        let wrong: [fn(&mut Encoding); 6] = [
+        let wrong: [fn(&mut Encoding); 11] = [
             |encoding| encoding.phash = "xyz".into(),
             |encoding| encoding.colors = vec!["red\0".into()],
             |encoding| encoding.embeddings[0].model = "li\0te".into(),
@@ -161,6 +218,11 @@ mod tests {
                 encoding.embeddings[0].vector.clear();
             },
             |encoding| encoding.embeddings = vec![encoding.embeddings[0].clone(); 17],
+            |encoding| encoding.failures = vec![encoding.failures[0].clone(); 17],
+            |encoding| encoding.failures[0].reason = "no word".into(),
+            |encoding| encoding.failures[0].digest.clear(),
+            |encoding| encoding.scores[0].value = 1.5,
+            |encoding| encoding.scores[0].field = "rev".into(),
         ];
         for (number, change) in wrong.into_iter().enumerate() {
             let error = read(body(change)).expect_err("it is malformed");

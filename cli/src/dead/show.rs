@@ -82,6 +82,9 @@ pub(super) fn image(row: &Row, known: Option<&Known>) -> String {
     };
     line("encoded", &encoded);
     line("embeddings", &listed(&known.embeddings));
+    if !known.model_failures.is_empty() {
+        line("failed", &listed(&known.model_failures));
+    }
     line("sightings", &number(known.sightings.unsigned_abs()));
     line("hosts", &listed(&row.hosts));
     line("indexed", &listed(&known.indexed));

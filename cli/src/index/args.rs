@@ -41,8 +41,8 @@ pub(crate) struct Create {
     /// Replicas of each [default: `elasticsearch.replicas`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1024))]
     pub(crate) replicas: Option<u32>,
-    /// Model packs, the first of which searches ask [default: those of the index that is searched]
-    #[arg(long, value_name = "FOLDER", num_args = 1..)]
+    /// Model packs, the first of which searches ask [default: `models.packs`, those that make vectors]
+    #[arg(long, value_name = "PACK", num_args = 1..)]
     pub(crate) packs: Vec<PathBuf>,
     /// Says what would be made, and makes nothing
     #[arg(long)]
@@ -53,7 +53,7 @@ pub(crate) struct Create {
 pub(crate) struct Migrate {
     /// Which index [default: the newest that is being built]
     pub(crate) name: Option<String>,
-    /// Goes on although the new index will lack pictures that cannot be encoded for it
+    /// Goes on although the new index will lack pictures, or vectors of further models, that cannot be encoded for it
     #[arg(long)]
     pub(crate) allow_missing: bool,
     /// Counts what would be sent, and sends nothing

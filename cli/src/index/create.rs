@@ -16,11 +16,16 @@ pub(super) async fn run(
     args: &args::Create,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    let configured = tusou_projection::models(&context.config.models.packs)?;
+    let config = &context.config.models;
+    let configured = tusou_projection::models(&config.packs)?;
     let models = match (args.packs.is_empty(), context.searched()) {
-        (false, _) => tusou_projection::models(&args.packs)?,
-        (true, Some(searched)) => searched.models.clone(),
-        (true, None) => configured.clone(),
+        (false, _) => {
+            let folders: Vec<_> = args.packs.iter().map(|pack| config.locate(pack)).collect();
+            tusou_projection::models(&folders)?
+        }
+        // What is searched now is not to be lost by leaving a pack out of the configuration.
+        (true, Some(searched)) if !covers(&configured, &searched.models) => searched.models.clone(),
+        (true, _) => configured.clone(),
     };
     let ours = context.options();
     let options = IndexOptions {
@@ -54,13 +59,19 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// Whether each of the models is among those that are configured.
+fn covers(configured: &[ModelField], models: &[ModelField]) -> bool {
+    let known = |model: &ModelField| configured.iter().any(|known| known.digest == model.digest);
+    models.iter().all(known)
+}
+
 fn check(
     models: &[ModelField],
     configured: &[ModelField],
     options: &IndexOptions,
 ) -> Result<(), IndexError> {
     for model in models {
-        if !configured.iter().any(|known| known.digest == model.digest) {
+        if !covers(configured, std::slice::from_ref(model)) {
             let digest: String = model.digest.chars().take(16).collect();
             return Err(IndexError::NotConfigured {
                 model: format!("{} ({digest}…)", model.model),

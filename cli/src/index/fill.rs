@@ -39,6 +39,15 @@ pub(super) struct Sent {
     pub(super) refetched: u64,
 }
 
+/// What a fill waits for.
+#[derive(Clone, Copy)]
+pub(super) enum Until<'a> {
+    /// What can be made of the embeddings that are stored.
+    Stored,
+    /// Every embedding, and all that the index has which is searched, where there is one.
+    Encoded(Option<&'a Generation>),
+}
+
 /// Fills one index.
 pub(super) struct Filler<'a> {
     context: &'a Context<'a>,
@@ -170,17 +179,18 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Waits until the index lacks nothing, and sends again what no message is left of.
+    /// Waits until the index lacks nothing, and sends again what no message is left of. What a model failed
+    /// for is not waited for.
     ///
     /// # Errors
     /// [`IndexError::Stuck`] where images stay missing and nothing is on its way.
-    pub(super) async fn settle(&self, reference: Option<&Generation>) -> Result<(), Error> {
+    pub(super) async fn settle(&self, until: Until<'_>) -> Result<(), Error> {
         let mut least = u64::MAX;
         let mut quiet = Instant::now();
         let mut resent = 0;
         loop {
             let began = Instant::now();
-            let missing = self.missing(reference).await?;
+            let missing = self.missing(until).await?;
             let took = began.elapsed();
             if missing == 0 {
                 return Ok(());
@@ -212,14 +222,24 @@ impl<'a> Filler<'a> {
         }
     }
 
-    /// Images that the index lacks: beside the one that is searched, or beside Postgres where it is
-    /// that one itself.
-    async fn missing(&self, reference: Option<&Generation>) -> Result<u64, Error> {
+    /// Images that the index lacks, or that lack an embedding of one of its models.
+    async fn missing(&self, until: Until<'_>) -> Result<u64, Error> {
         let pool = &self.context.pool;
-        Ok(match reference {
-            Some(reference) => tusou_projection::missing(pool, self.generation, reference).await?,
-            None => tusou_projection::unfilled(pool, self.generation, ON_THEIR_WAY).await?,
-        })
+        match until {
+            Until::Stored => {
+                Ok(tusou_projection::unfilled(pool, self.generation, ON_THEIR_WAY).await?)
+            }
+            Until::Encoded(reference) => {
+                let missing = match reference {
+                    Some(reference) => {
+                        tusou_projection::missing(pool, self.generation, reference).await?
+                    }
+                    None => tusou_projection::unfilled(pool, self.generation, ON_THEIR_WAY).await?,
+                };
+                let (lacking, _) = tusou_projection::of_models(pool, self.generation).await?;
+                Ok(missing.max(lacking))
+            }
+        }
     }
 
     /// Messages that may still bring something.
@@ -291,6 +311,7 @@ mod tests {
             rev: 7,
             expected,
             lacks_embedding,
+            model_failed: false,
             held,
             refused: false,
         };

@@ -112,7 +112,14 @@ fn text(listed: &[Listed]) -> String {
         let models: Vec<String> = index
             .models
             .iter()
-            .map(|model| format!("{} {}", model.model, short(&model.digest)))
+            .map(|model| {
+                format!(
+                    "{} {} in {}",
+                    model.model,
+                    short(&model.digest),
+                    model.field
+                )
+            })
             .collect();
         rows.push(vec![
             index.index.clone(),

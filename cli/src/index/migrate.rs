@@ -6,7 +6,7 @@ use tusou_projection::{Generation, Walked};
 
 use super::context::{Context, tell};
 use super::error::IndexError;
-use super::fill::{Filler, Sent};
+use super::fill::{Filler, Sent, Until};
 use super::{args, verify};
 use crate::error::Error;
 use crate::format::number;
@@ -45,9 +45,13 @@ pub(super) async fn run(
     tell(&format!("filling {}", generation.index));
     let sent = filler.fill(generation.backfilled_to, true).await?;
     write!(out, "{}", in_words("were sent", &sent))?;
-    match filler.settle(reference).await {
+    match filler.settle(Until::Encoded(reference)).await {
         Err(Error::Index(IndexError::Stuck { missing, .. })) if args.allow_missing => {
-            writeln!(out, "{} images stay out of it", number(missing))?;
+            writeln!(
+                out,
+                "{} images stay out of it, or lack a vector of a further model",
+                number(missing)
+            )?;
         }
         settled => settled?,
     }
@@ -59,6 +63,14 @@ pub(super) async fn run(
     }
     tusou_projection::set_verified(&context.pool, generation.generation_id).await?;
     tusou_projection::point(&context.pool, &context.elastic, context.alias(), generation).await?;
+    let (_, failed) = tusou_projection::of_models(&context.pool, generation).await?;
+    if failed > 0 {
+        writeln!(
+            out,
+            "one of its models failed for {} images: `tusou status` shows why",
+            number(failed)
+        )?;
+    }
     writeln!(
         out,
         "searches ask {} now: {} images, {} refused",
@@ -135,7 +147,7 @@ pub(super) async fn rebuild(
         number(images),
         number(sent)
     )?;
-    filler.settle(None).await?;
+    filler.settle(Until::Stored).await?;
     filler.close().await;
     let report = verify::verify(context, generation).await?;
     if !report.is_whole() {

@@ -40,6 +40,10 @@ pub(super) struct Report {
     pub(super) whole: u64,
     /// Images whose documents Elasticsearch refused.
     pub(super) refused: u64,
+    /// Images that lack an embedding of one of its models: not its fault.
+    lacking: u64,
+    /// Images that one of its models failed for: nothing is owed for them.
+    failed: u64,
     /// Images that it lacks.
     absent: Found,
     /// Images that it holds in an older revision.
@@ -105,6 +109,14 @@ pub(super) async fn run(
             report.asked - report.lost.len(),
             report.asked,
         )?;
+        if report.lacking + report.failed > 0 {
+            writeln!(
+                out,
+                "a model of it has not encoded {} images, and failed for {}: `tusou status` shows which",
+                number(report.lacking),
+                number(report.failed)
+            )?;
+        }
     }
     if !report.is_whole() {
         return Err(report.error(generation).into());
@@ -132,6 +144,8 @@ pub(super) async fn verify(
                 .await?;
         report.whole += page.whole.len() as u64;
         report.refused += page.refused.len() as u64;
+        report.lacking += page.lacking.len() as u64;
+        report.failed += page.failed;
         if doubtful.len() < HELD {
             doubtful.extend(page.wrong().map(|id| (*id, Doubt::default())));
         } else {
@@ -324,6 +338,7 @@ mod tests {
             rev: 9,
             expected,
             lacks_embedding: false,
+            model_failed: false,
             held,
             refused,
         };

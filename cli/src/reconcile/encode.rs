@@ -17,7 +17,7 @@ use crate::rows::repair;
 const BATCH: usize = 1_000;
 
 /// The queues on an image's way to its encoding and from there into Postgres.
-const ON_THE_WAY: [Queue; 3] = [
+pub(super) const ON_THE_WAY: &[Queue] = &[
     Queue::ImagesFetched,
     Queue::ImagesReencode,
     Queue::ImagesEmbedded,
@@ -28,16 +28,24 @@ pub(super) struct Encoder<'a> {
     config: &'a Config,
     room: Room<'a>,
     writes: bool,
+    /// The queues whose messages may be about the very images.
+    on_the_way: &'static [Queue],
     /// Asked once, before the first message is owed: from then on the queues hold this run's own.
     waiting: OnceCell<Vec<String>>,
 }
 
 impl<'a> Encoder<'a> {
-    pub(super) fn new(config: &'a Config, room: Room<'a>, writes: bool) -> Self {
+    pub(super) fn new(
+        config: &'a Config,
+        room: Room<'a>,
+        writes: bool,
+        on_the_way: &'static [Queue],
+    ) -> Self {
         Self {
             config,
             room,
             writes,
+            on_the_way,
             waiting: OnceCell::new(),
         }
     }
@@ -57,7 +65,9 @@ impl<'a> Encoder<'a> {
         let beyond = repair::beyond(pool, ids).await?;
         report.beyond_repair.add(&beyond);
         let ids: Vec<ImageId> = ids.difference(&beyond).copied().collect();
-        let waiting = self.waiting.get_or_try_init(|| waiting(self.config));
+        let waiting = self
+            .waiting
+            .get_or_try_init(|| waiting(self.config, self.on_the_way));
         let waiting = waiting.await?;
         if !waiting.is_empty() {
             report.held_back += ids.len() as u64;
@@ -84,11 +94,11 @@ impl<'a> Encoder<'a> {
 
 /// The queues on the way that are not empty, with their retry queues. The management API counts what
 /// a consumer holds too, a few seconds late; the broker counts what is ready now.
-async fn waiting(config: &Config) -> Result<Vec<String>, BrokerError> {
+async fn waiting(config: &Config, on_the_way: &[Queue]) -> Result<Vec<String>, BrokerError> {
     let depths = Management::new(config)?.queues().await?;
     let broker = Broker::connect(&config.amqp, "tusou reconcile").await?;
     let mut waiting = Vec::new();
-    for name in ON_THE_WAY
+    for name in on_the_way
         .iter()
         .flat_map(|queue| [queue.name().to_owned(), queue.retry_name()])
     {

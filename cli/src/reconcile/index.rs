@@ -75,6 +75,7 @@ impl Work<'_> {
             .await?;
             index.whole += page.whole.len() as u64;
             index.refused += page.refused.len() as u64;
+            index.failed += page.failed;
             suspects.add(page.wrong().chain(&page.lacking).copied());
             after = page.next;
             if after.is_none() || suspects.is_full() {

@@ -1,7 +1,8 @@
-//! `tusou reconcile`: Postgres against every written index, both ways.
+//! `tusou reconcile`: Postgres against every written index, both ways; or what one model has not made.
 
 mod encode;
 mod index;
+mod model;
 mod report;
 mod suspects;
 
@@ -20,7 +21,7 @@ use crate::error::Error;
 use crate::format::json;
 use crate::outbox::Room;
 use crate::rows::walk;
-use encode::Encoder;
+use encode::{Encoder, ON_THE_WAY};
 use index::Work;
 pub(crate) use report::Found;
 use report::{Outbox, Report};
@@ -40,17 +41,20 @@ pub(crate) async fn run(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    let elastic = Elastic::new(&config.elasticsearch)?;
     let room = Room {
         pool: &pool,
         limit: config.crawler.outbox_limit,
     };
+    if let Some(name) = &args.model {
+        return model::run(config, name, args, room, out).await;
+    }
+    let elastic = Elastic::new(&config.elasticsearch)?;
     let work = Work {
         pool: &pool,
         elastic: &elastic,
         args,
         room,
-        encoder: Encoder::new(config, room, args.repair && !args.dry_run),
+        encoder: Encoder::new(config, room, args.repair && !args.dry_run, ON_THE_WAY),
     };
     let mut report = Report {
         dry_run: args.dry_run,

@@ -67,8 +67,10 @@ pub(crate) struct Index {
     pub(crate) extra: Found,
     /// Documents that are of no image.
     pub(crate) foreign: u64,
-    /// Images without an embedding of one of its models.
+    /// Images without an embedding of one of its models that did not fail for them.
     pub(crate) lacking: Found,
+    /// Images that one of its models failed for: nothing is owed for them.
+    pub(crate) failed: u64,
     /// Of the missing and stale, those that were recorded as held.
     pub(crate) false_claims: u64,
 }
@@ -187,6 +189,10 @@ fn of_index(index: &Index) -> String {
     if index.refused > 0 {
         text.push_str(&format!(", {} refused for good", number(index.refused)));
     }
+    if index.failed > 0 {
+        let failed = number(index.failed);
+        text.push_str(&format!(", {failed} that a model failed for"));
+    }
     text.push('\n');
     found(&mut text, "missing", &index.missing);
     found(&mut text, "stale", &index.stale);
@@ -209,7 +215,8 @@ fn of_index(index: &Index) -> String {
     text
 }
 
-fn found(text: &mut String, what: &str, found: &Found) {
+/// A line with how many there are, and one for each of the first.
+pub(super) fn found(text: &mut String, what: &str, found: &Found) {
     if found.count == 0 {
         return;
     }

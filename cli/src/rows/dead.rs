@@ -26,6 +26,8 @@ pub(crate) struct Known {
     pub(crate) detail: Option<String>,
     /// Model and digest.
     pub(crate) embeddings: Vec<String>,
+    /// Model, digest and reason of models that failed while others may have worked.
+    pub(crate) model_failures: Vec<String>,
     /// Live ones.
     pub(crate) sightings: i64,
     /// Index, revision there, and its refusal.
@@ -41,6 +43,8 @@ pub(crate) async fn known(pool: &PgPool, image: &ImageId) -> Result<Option<Known
                 encodings.image_id IS NOT NULL AS tried, failure, detail,
                 ARRAY(SELECT model || ' ' || left(digest, 12) FROM embeddings
                       WHERE embeddings.image_id = images.image_id ORDER BY 1) AS embeddings,
+                ARRAY(SELECT model || ' ' || left(digest, 12) || ': ' || reason FROM model_failures
+                      WHERE model_failures.image_id = images.image_id ORDER BY 1) AS model_failures,
                 (SELECT count(*) FROM sightings
                  WHERE sightings.image_id = images.image_id AND gone_since IS NULL) AS sightings,
                 ARRAY(SELECT index_name || ' at rev ' || indexed.rev || coalesce(', refused: ' || refusal, '')

@@ -30,7 +30,7 @@ impl Snapshot {
     /// Counts the pictures, by what the index of `generation_id` holds.
     ///
     /// A picture counts as indexed or refused only under its present `rev`: under an older one
-    /// its next write is on the way. One that no page shows and that was not imported is not
+    /// its next write is on the way. One that the index's first model failed for has failed. One that no page shows and that was not imported is not
     /// expected in the index; nor is one that no page shows any more, unless `keep_gone`.
     pub(crate) async fn images(
         &mut self,
@@ -41,17 +41,21 @@ impl Snapshot {
             "SELECT count(*),
                     count(*) FILTER (WHERE encodings.image_id IS NOT NULL AND failure IS NULL),
                     count(*) FILTER (WHERE indexed.rev >= images.rev AND refusal IS NULL),
-                    count(*) FILTER (WHERE failure IS NULL AND (indexed.rev IS NULL OR indexed.rev < images.rev) AND
+                    count(*) FILTER (WHERE failure IS NULL AND gave_up.image_id IS NULL
+                        AND (indexed.rev IS NULL OR indexed.rev < images.rev) AND
                         (relative_path IS NOT NULL
                          OR EXISTS (SELECT FROM sightings
                                     WHERE sightings.image_id = images.image_id AND ($2 OR gone_since IS NULL)))),
-                    count(*) FILTER (WHERE failure IS NULL AND (indexed.rev IS NULL OR indexed.rev < images.rev) AND
+                    count(*) FILTER (WHERE failure IS NULL AND gave_up.image_id IS NULL
+                        AND (indexed.rev IS NULL OR indexed.rev < images.rev) AND
                         relative_path IS NULL
                         AND NOT EXISTS (SELECT FROM sightings
                                         WHERE sightings.image_id = images.image_id AND ($2 OR gone_since IS NULL)))
              FROM images
              LEFT JOIN encodings ON encodings.image_id = images.image_id
-             LEFT JOIN indexed ON indexed.image_id = images.image_id AND generation_id = $1",
+             LEFT JOIN indexed ON indexed.image_id = images.image_id AND generation_id = $1
+             LEFT JOIN model_failures AS gave_up ON gave_up.image_id = images.image_id
+                 AND digest = (SELECT models -> 0 ->> 'digest' FROM generations WHERE generation_id = $1)",
         )
         .bind(generation_id)
         .bind(keep_gone)
@@ -59,8 +63,14 @@ impl Snapshot {
         .await
         .map_err(Error::query("count the pictures"))?;
         let failed: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT failure, count(*) FROM encodings WHERE failure IS NOT NULL GROUP BY failure",
+            "SELECT why, count(*) FROM (
+                 SELECT failure AS why FROM encodings WHERE failure IS NOT NULL
+                 UNION ALL SELECT reason FROM model_failures JOIN encodings USING (image_id)
+                 WHERE failure IS NULL
+                   AND digest = (SELECT models -> 0 ->> 'digest' FROM generations WHERE generation_id = $1)) AS failed
+             GROUP BY why",
         )
+        .bind(generation_id)
         .fetch_all(&mut *self.0)
         .await
         .map_err(Error::query("count the failed pictures"))?;

@@ -6,6 +6,7 @@ pub(crate) mod dead;
 mod held;
 mod images;
 mod lists;
+pub(crate) mod models;
 pub(crate) mod repair;
 pub(crate) mod walk;
 
@@ -49,6 +50,11 @@ impl Snapshot {
 /// Ids as columns have them.
 fn digests(ids: &BTreeSet<ImageId>) -> Vec<Vec<u8>> {
     ids.iter().map(|id| id.as_bytes().to_vec()).collect()
+}
+
+fn image_ids(rows: Vec<Vec<u8>>) -> BTreeSet<ImageId> {
+    let read = |row: &Vec<u8>| ImageId::from_digest(row).expect("the schema checks the length");
+    rows.iter().map(read).collect()
 }
 
 /// A count is never negative.

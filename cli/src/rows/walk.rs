@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::PgPool;
 use tusou_contract::ImageId;
 
-use super::{digests, unsigned};
+use super::{digests, image_ids, unsigned};
 use crate::error::Error;
 
 /// The next images without any outcome of their encoding, in the order of their ids.
@@ -79,9 +79,4 @@ pub(crate) async fn images(pool: &PgPool) -> Result<(u64, u64), Error> {
             .await
             .map_err(Error::query("count the images"))?;
     Ok((unsigned(images), unsigned(encodings)))
-}
-
-fn image_ids(rows: Vec<Vec<u8>>) -> BTreeSet<ImageId> {
-    let read = |row: &Vec<u8>| ImageId::from_digest(row).expect("the schema checks the length");
-    rows.iter().map(read).collect()
 }

@@ -4,13 +4,14 @@ use std::future::Future;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tusou_contract::mapping::ModelField;
 use tusou_platform::Config;
 use tusou_platform::broker::BrokerError;
 use tusou_platform::broker::management::{Management, QueueDepth};
 use tusou_platform::elastic::{Elastic, ElasticError};
 
 use super::held_up::{Bounds, held_up};
-use super::report::{DeadCount, Pause, QueueCount, Status};
+use super::report::{DeadCount, ModelStatus, Pause, QueueCount, Status};
 use super::services::{self, ServiceStatus};
 use crate::error::Error;
 use crate::rows::{Generation, Snapshot};
@@ -93,6 +94,7 @@ async fn count(config: &Config, pool: &PgPool, behind: &[String]) -> Result<Stat
     let live = rows.generations().await?;
     let index = searched(&live, behind);
     let generation_id = index.map(|generation| generation.generation_id);
+    let models = models(config, &rows.indexed_models().await?);
     Ok(Status {
         pages: rows.pages().await?,
         image_urls: rows.image_urls().await?,
@@ -102,6 +104,7 @@ async fn count(config: &Config, pool: &PgPool, behind: &[String]) -> Result<Stat
         seeds: rows.seeds().await?,
         lists: rows.lists().await?,
         images: rows.images(generation_id, config.indexer.keep_gone).await?,
+        models: rows.models(models).await?,
         sightings: rows.sightings().await?,
         outbox: rows.outbox().await?,
         rates: rows.rates(generation_id).await?,
@@ -110,6 +113,36 @@ async fn count(config: &Config, pool: &PgPool, behind: &[String]) -> Result<Stat
         pauses: rows.pauses().await?,
         ..Status::default()
     })
+}
+
+/// The models in use, then others of written indexes. Where no pack can be read here, the indexes alone
+/// tell: packs lie where the services run.
+fn models(config: &Config, indexed: &[ModelField]) -> Vec<ModelStatus> {
+    let (models, scores) = tusou_projection::packs(&config.models.packs).unwrap_or_default();
+    let vector = |model: &ModelField, configured| ModelStatus {
+        model: model.model.clone(),
+        digest: model.digest.clone(),
+        field: model.field.clone(),
+        configured,
+        indexed: indexed.iter().any(|known| known.digest == model.digest),
+        ..ModelStatus::default()
+    };
+    let mut told: Vec<ModelStatus> = models.iter().map(|model| vector(model, true)).collect();
+    told.extend(scores.into_iter().map(|score| ModelStatus {
+        model: score.model,
+        digest: score.digest,
+        field: score.field,
+        scores: true,
+        configured: true,
+        indexed: true,
+        ..ModelStatus::default()
+    }));
+    for model in indexed {
+        if !told.iter().any(|known| known.digest == model.digest) {
+            told.push(vector(model, false));
+        }
+    }
+    told
 }
 
 fn together(config: &Config, outside: Outside, rows: Status) -> Status {

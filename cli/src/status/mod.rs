@@ -2,6 +2,7 @@
 
 mod gather;
 mod held_up;
+mod models;
 mod report;
 mod services;
 mod text;
@@ -15,8 +16,8 @@ use tusou_platform::{Config, database};
 
 pub use gather::gather;
 pub use report::{
-    DeadCount, Discovered, Filling, ImageCounts, ListStatus, Pause, QueueCount, Rates, SeedStatus,
-    ServiceState, ServiceStatus, Status, UrlCounts,
+    DeadCount, Discovered, Filling, ImageCounts, ListStatus, ModelStatus, Pause, QueueCount, Rates,
+    SeedStatus, ServiceState, ServiceStatus, Status, UrlCounts,
 };
 
 use crate::args;

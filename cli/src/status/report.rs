@@ -30,6 +30,8 @@ pub struct Status {
     pub lists: Vec<ListStatus>,
     /// Pictures by what became of them.
     pub images: ImageCounts,
+    /// What each model made: those in use, then others that a written index holds.
+    pub models: Vec<ModelStatus>,
     /// Pictures seen at pages, now.
     pub sightings: u64,
     /// Messages that the crawler still owes the broker.
@@ -124,9 +126,9 @@ pub struct ListStatus {
 pub struct ImageCounts {
     /// Different pictures stored.
     pub stored: u64,
-    /// With an embedding.
+    /// That were decoded and encoded.
     pub encoded: u64,
-    /// That cannot be encoded, by reason.
+    /// That cannot be encoded, or not by the first model of the index that searches ask, by reason.
     pub failed: BTreeMap<String, u64>,
     /// Searchable as they are now.
     pub indexed: u64,
@@ -136,6 +138,29 @@ pub struct ImageCounts {
     pub pending: u64,
     /// That no page shows and no folder brought: nothing to find them by.
     pub unseen: u64,
+}
+
+/// What a model made of the pictures.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ModelStatus {
+    /// The model pack's name.
+    pub model: String,
+    /// The model pack's digest.
+    pub digest: String,
+    /// The document's field.
+    pub field: String,
+    /// It makes a score and no vector.
+    pub scores: bool,
+    /// `models.packs` names it.
+    pub configured: bool,
+    /// A written index has its field; of a score every one has.
+    pub indexed: bool,
+    /// Pictures with its vector or score.
+    pub made: u64,
+    /// Pictures that were encoded without it.
+    pub lacking: u64,
+    /// Pictures that it failed for, by reason; others may have worked.
+    pub failed: BTreeMap<String, u64>,
 }
 
 /// A queue's messages.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::models;
 use super::report::{ListStatus, SeedStatus, Status, UrlCounts, sum};
 use crate::format::{duration, number, one_line, table};
 
@@ -38,6 +39,9 @@ pub(super) fn status(status: &Status) -> String {
         section(&mut text, "Lists and folders", &lists);
     }
     section(&mut text, "Pictures", &pictures(status));
+    if !status.models.is_empty() {
+        section(&mut text, "Models", &models::section(&status.models));
+    }
     section(&mut text, "Queues", &queues(status));
     section(
         &mut text,
@@ -140,6 +144,7 @@ fn reasons(status: &Status) -> String {
             ]);
         }
     }
+    rows.extend(status.models.iter().flat_map(models::failures));
     for dead in &status.dead {
         let what = format!(
             "dead letters in {}: {}",

@@ -32,8 +32,10 @@ pub struct Compared {
     pub foreign: u64,
     /// Recorded as held at their present revision, though they are absent or behind.
     pub claimed: Vec<ImageId>,
-    /// Encoded, and yet without an embedding of one of the index's models.
+    /// Encoded, and yet without an embedding of one of the index's models that did not fail for them.
     pub lacking: Vec<ImageId>,
+    /// Images that one of the index's models failed for.
+    pub failed: u64,
 }
 
 impl Compared {
@@ -141,6 +143,7 @@ impl Compared {
         if image.lacks_embedding {
             self.lacking.push(image.image_id);
         }
+        self.failed += u64::from(image.model_failed);
         let lost = version.is_none_or(|version| version < image.rev);
         if image.expected && lost && !image.refused && image.held >= Some(image.rev) {
             self.claimed.push(image.image_id);
@@ -170,6 +173,7 @@ mod tests {
             rev: 7,
             expected,
             lacks_embedding: false,
+            model_failed: false,
             held,
             refused,
         };

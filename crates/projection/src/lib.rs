@@ -21,4 +21,4 @@ pub use rows::generations::{
 };
 pub use rows::images::{ImageRow, Originals, Snapshot, originals, snapshot};
 pub use rows::sightings::Seen;
-pub use rows::walk::{Walked, forget, look, missing, recorded, unfilled, walk};
+pub use rows::walk::{Walked, forget, look, missing, of_models, recorded, unfilled, walk};

@@ -37,10 +37,17 @@ pub fn models(folders: &[PathBuf]) -> Result<Vec<ModelField>, Error> {
 /// [`Error::Packs`], which names `models.packs`, the folder and the remedy: also where no pack makes
 /// vectors, a pack of scores comes first, one pack is named twice, or two fill one field.
 pub fn packs(folders: &[PathBuf]) -> Result<(Vec<ModelField>, Vec<ScoreModel>), Error> {
+    let mut packs = Vec::new();
+    for folder in folders {
+        packs.push((folder.as_path(), manifest(folder)?));
+    }
+    together(&packs)
+}
+
+fn together(packs: &[(&Path, PackManifest)]) -> Result<(Vec<ModelField>, Vec<ScoreModel>), Error> {
     let unusable = |problem: &str| Error::Packs(format!("`models.packs` {problem}"));
     let (mut models, mut scores) = (Vec::new(), Vec::new());
-    for folder in folders {
-        let pack = manifest(folder)?;
+    for (folder, pack) in packs {
         match pack.scores() {
             Some(_) if models.is_empty() => {
                 return Err(unusable(&format!(
@@ -115,5 +122,68 @@ mod tests {
         );
         let error = models(&[]).expect_err("no pack is named").to_string();
         assert!(error.contains("models.packs"), "{error}");
+    }
+
+    /// Packs: name, the digit of a file's checksum, further keys.
+    fn read(written: &[(&str, char, &str)]) -> Result<(Vec<ModelField>, Vec<ScoreModel>), Error> {
+        let pack = |(name, digit, keys): &(&str, char, &str)| {
+            let sha256 = digit.to_string().repeat(64);
+            let text = format!(
+                r#"{{"name":"{name}","dimension":4,"files":{{"visual/model.onnx":"{sha256}"}}{keys}}}"#
+            );
+            let pack = PackManifest::from_json(text.as_bytes()).expect("the manifest is whole");
+            (Path::new("/packs"), pack)
+        };
+        let packs: Vec<_> = written.iter().map(pack).collect();
+        together(&packs)
+    }
+
+    const SCORE: &str = r#","visual":{"score":{"field":"nsfw","column":1}}"#;
+    const COPY: &str = r#","field":"copy_embedding""#;
+
+    #[test]
+    fn further_packs_fill_their_fields_and_scores_are_no_models_of_an_index() {
+        let written = [
+            ("lite", 'a', ""),
+            ("nsfw", 'b', SCORE),
+            ("sscd", 'c', COPY),
+            ("plain", 'd', ""),
+        ];
+        let (models, scores) = read(&written).expect("they can be used together");
+        let fields: Vec<&str> = models.iter().map(|model| model.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            ["image_embedding", "copy_embedding", "image_embedding_plain"]
+        );
+        let [score] = scores.as_slice() else {
+            panic!("{scores:?}")
+        };
+        assert_eq!((&*score.field, &*score.model), ("nsfw", "nsfw"));
+        // Where it is the first, it fills the field that searches ask.
+        let (models, _) = read(&written[2..]).expect("they can be used together");
+        assert_eq!(models[0].field, "image_embedding");
+    }
+
+    #[test]
+    fn packs_that_do_not_go_together_are_refused() {
+        for (written, said) in [
+            (&[("nsfw", 'a', SCORE)][..], "names"),
+            (&[("nsfw", 'a', SCORE), ("lite", 'b', "")], "first"),
+            (&[("lite", 'a', ""), ("x", 'a', COPY)], "twice"),
+            (
+                &[("lite", 'a', ""), ("x", 'b', COPY), ("y", 'c', COPY)],
+                "copy_embedding",
+            ),
+            (
+                &[("lite", 'a', ""), ("x", 'b', SCORE), ("y", 'c', SCORE)],
+                "nsfw",
+            ),
+        ] {
+            let error = read(written).expect_err(said).to_string();
+            assert!(
+                error.contains("models.packs") && error.contains(said),
+                "{error}"
+            );
+        }
     }
 }

@@ -40,7 +40,8 @@ impl Turn {
 
 /// Says of up to `limit` originals older than `days` that they are not kept; which ones.
 ///
-/// Those of images that every written index has the embeddings for, or that were given up and whose
+/// Those of images that every written index has the embeddings for (a model that failed a week ago is not
+/// waited for), or that were given up and whose
 /// failure and original are both a week old: `tusou dead retry` and a new attempt find it until then.
 /// Pictures of an imported folder stay: nobody could fetch them again.
 pub(crate) async fn disclaim(
@@ -61,7 +62,11 @@ pub(crate) async fn disclaim(
                        WHERE state <> 'retired' AND NOT EXISTS (
                            SELECT FROM embeddings
                            WHERE embeddings.image_id = images.image_id
-                             AND digest = entry ->> 'digest'))))
+                             AND digest = entry ->> 'digest')
+                         AND NOT EXISTS (
+                           SELECT FROM model_failures
+                           WHERE model_failures.image_id = images.image_id AND digest = entry ->> 'digest'
+                             AND failed_at <= now() - make_interval(days => $3)))))
              ORDER BY stored_at LIMIT $2 FOR NO KEY UPDATE OF images SKIP LOCKED)
          RETURNING image_id",
     )

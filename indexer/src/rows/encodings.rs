@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde_json::json;
 use sqlx::{PgPool, Postgres, Transaction};
 use tusou_contract::message::vector_to_bytes;
-use tusou_contract::{Embedding, EncodingOutcome, ImageEmbedded, ImageId};
+use tusou_contract::{Embedding, Encoding, EncodingOutcome, ImageEmbedded, ImageId, Score};
 
+use super::failures;
 use crate::error::Error;
 
-/// Stores the outcomes in one transaction, and bumps `rev` of those images whose rows changed: a
-/// repeated message changes none. A failure never hides an earlier success. Of two outcomes of one
-/// image, the later in the list counts.
+/// Stores the outcomes in one transaction, and bumps `rev` of those images whose documents may have
+/// changed: a repeated message changes none, nor does a failure. A failure never hides a success.
+/// Of two outcomes of one image, what the later in the list brings counts; what it lacks stays.
 ///
 /// Returns the images that have no row; nothing is stored for them.
 pub(crate) async fn store(
@@ -25,14 +26,20 @@ pub(crate) async fn store(
     let mut tx = pool.begin().await.map_err(&failed)?;
     let asked: BTreeSet<ImageId> = outcomes.iter().map(|message| message.image_id).collect();
     let known = lock(&mut tx, &asked).await.map_err(&failed)?;
-    let outcomes = outcomes
+    let outcomes: Vec<(ImageId, &EncodingOutcome)> = outcomes
         .iter()
-        .filter(|message| known.contains(&message.image_id));
-    let latest: BTreeMap<ImageId, &EncodingOutcome> = outcomes
+        .filter(|message| known.contains(&message.image_id))
         .map(|message| (message.image_id, &message.outcome))
         .collect();
-    let mut changed = upsert_embeddings(&mut tx, &latest).await.map_err(&failed)?;
-    changed.extend(upsert_encodings(&mut tx, &latest).await.map_err(&failed)?);
+    let mut changed = upsert_embeddings(&mut tx, &outcomes)
+        .await
+        .map_err(&failed)?;
+    changed.extend(
+        upsert_encodings(&mut tx, &outcomes)
+            .await
+            .map_err(&failed)?,
+    );
+    failures::store(&mut tx, &outcomes).await.map_err(&failed)?;
     let changed: Vec<Vec<u8>> = changed.into_iter().collect();
     // Not below the clock: an image that was removed and found again may have been deleted in the
     // index by the clock, a moment after its new row began.
@@ -69,7 +76,7 @@ async fn lock(
 
 async fn upsert_embeddings(
     tx: &mut Transaction<'_, Postgres>,
-    outcomes: &BTreeMap<ImageId, &EncodingOutcome>,
+    outcomes: &[(ImageId, &EncodingOutcome)],
 ) -> sqlx::Result<BTreeSet<Vec<u8>>> {
     let mut rows: BTreeMap<(&[u8], &str), &Embedding> = BTreeMap::new();
     for (image_id, outcome) in outcomes {
@@ -103,47 +110,77 @@ async fn upsert_embeddings(
     Ok(changed.into_iter().collect())
 }
 
+/// What is kept of an image beside its vectors.
+#[derive(Clone, Copy, Default)]
+struct Row<'a> {
+    encoding: Option<&'a Encoding>,
+    failure: Option<(&'a str, &'a str)>,
+    score: Option<&'a Score>,
+}
+
+impl<'a> Row<'a> {
+    fn add(&mut self, outcome: &'a EncodingOutcome) {
+        match outcome {
+            EncodingOutcome::Encoded(encoding) => {
+                self.encoding = Some(encoding);
+                self.failure = None;
+                self.score = encoding.scores.last().or(self.score);
+            }
+            EncodingOutcome::Failed { reason, detail } if self.encoding.is_none() => {
+                self.failure = Some((reason, detail));
+            }
+            EncodingOutcome::Failed { .. } => {}
+        }
+    }
+}
+
 async fn upsert_encodings(
     tx: &mut Transaction<'_, Postgres>,
-    outcomes: &BTreeMap<ImageId, &EncodingOutcome>,
+    outcomes: &[(ImageId, &EncodingOutcome)],
 ) -> sqlx::Result<BTreeSet<Vec<u8>>> {
-    let ids: Vec<&[u8]> = outcomes.keys().map(|id| id.as_bytes().as_slice()).collect();
-    let mut phashes: Vec<Option<&str>> = Vec::new();
-    let mut colors = Vec::new();
-    let mut thumbnails: Vec<Option<&str>> = Vec::new();
-    let mut failures: Vec<Option<&str>> = Vec::new();
-    let mut details: Vec<Option<&str>> = Vec::new();
-    for outcome in outcomes.values() {
-        let (encoding, failure) = match outcome {
-            EncodingOutcome::Encoded(encoding) => (Some(encoding), None),
-            EncodingOutcome::Failed { reason, detail } => (None, Some((reason, detail))),
-        };
-        phashes.push(encoding.map(|encoding| encoding.phash.as_str()));
-        colors.push(encoding.map_or_else(|| json!([]), |encoding| json!(encoding.colors)));
-        thumbnails.push(encoding.and_then(|encoding| Some(encoding.thumbnail.as_ref()?.as_str())));
-        failures.push(failure.map(|(reason, _)| reason.as_str()));
-        details.push(failure.map(|(_, detail)| detail.as_str()));
+    let mut rows: BTreeMap<&[u8], Row<'_>> = BTreeMap::new();
+    for (image_id, outcome) in outcomes {
+        rows.entry(image_id.as_bytes()).or_default().add(outcome);
     }
+    let ids: Vec<&[u8]> = rows.keys().copied().collect();
+    let rows: Vec<Row<'_>> = rows.into_values().collect();
+    let of = |read: fn(&Encoding) -> Option<&str>| -> Vec<Option<&str>> {
+        rows.iter().map(|row| read(row.encoding?)).collect()
+    };
+    let phashes = of(|encoding| Some(encoding.phash.as_str()));
+    let thumbnails = of(|encoding| Some(encoding.thumbnail.as_ref()?.as_str()));
+    let colors = rows.iter().map(|row| {
+        row.encoding
+            .map_or_else(|| json!([]), |encoding| json!(encoding.colors))
+    });
+    let failures = rows.iter().map(|row| row.failure);
+    let scores = rows.iter().map(|row| row.score);
     // An array of arrays cannot be unnested row by row, so colours travel as JSON.
     let changed: Vec<Vec<u8>> = sqlx::query_scalar(
-        "INSERT INTO encodings AS old (image_id, phash, colors, thumbnail_key, failure, detail)
-         SELECT image_id, phash, ARRAY(SELECT jsonb_array_elements_text(colors)), thumbnail_key, failure, detail
-         FROM UNNEST($1::bytea[], $2::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[])
-              AS new (image_id, phash, colors, thumbnail_key, failure, detail)
+        "INSERT INTO encodings AS old (image_id, phash, colors, thumbnail_key, failure, detail, nsfw, nsfw_digest)
+         SELECT image_id, phash, ARRAY(SELECT jsonb_array_elements_text(colors)), thumbnail_key, failure, detail,
+                nsfw, nsfw_digest
+         FROM UNNEST($1::bytea[], $2::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[], $7::real[], $8::text[])
+              AS new (image_id, phash, colors, thumbnail_key, failure, detail, nsfw, nsfw_digest)
          ON CONFLICT (image_id)
          DO UPDATE SET phash = EXCLUDED.phash, colors = EXCLUDED.colors, thumbnail_key = EXCLUDED.thumbnail_key,
-             failure = EXCLUDED.failure, detail = EXCLUDED.detail, encoded_at = now()
+             failure = EXCLUDED.failure, detail = EXCLUDED.detail, encoded_at = now(),
+             nsfw = coalesce(EXCLUDED.nsfw, old.nsfw), nsfw_digest = coalesce(EXCLUDED.nsfw_digest, old.nsfw_digest)
          WHERE (EXCLUDED.failure IS NULL OR old.failure IS NOT NULL)
-             AND (old.phash, old.colors, old.thumbnail_key, old.failure, old.detail) IS DISTINCT FROM
-                 (EXCLUDED.phash, EXCLUDED.colors, EXCLUDED.thumbnail_key, EXCLUDED.failure, EXCLUDED.detail)
+             AND (old.phash, old.colors, old.thumbnail_key, old.failure, old.detail, old.nsfw, old.nsfw_digest)
+                 IS DISTINCT FROM
+                 (EXCLUDED.phash, EXCLUDED.colors, EXCLUDED.thumbnail_key, EXCLUDED.failure, EXCLUDED.detail,
+                  coalesce(EXCLUDED.nsfw, old.nsfw), coalesce(EXCLUDED.nsfw_digest, old.nsfw_digest))
          RETURNING image_id",
     )
     .bind(&ids)
     .bind(&phashes)
-    .bind(&colors)
+    .bind(colors.collect::<Vec<_>>())
     .bind(&thumbnails)
-    .bind(&failures)
-    .bind(&details)
+    .bind(failures.clone().map(|failure| Some(failure?.0)).collect::<Vec<_>>())
+    .bind(failures.map(|failure| Some(failure?.1)).collect::<Vec<_>>())
+    .bind(scores.clone().map(|score| Some(score?.value)).collect::<Vec<_>>())
+    .bind(scores.map(|score| Some(score?.digest.as_str())).collect::<Vec<_>>())
     .fetch_all(&mut **tx)
     .await?;
     Ok(changed.into_iter().collect())

@@ -60,8 +60,8 @@ pub async fn recrawl(pool: &PgPool, again: &Again, dry_run: bool) -> Result<DueA
 }
 
 /// Makes the image URLs of dropped originals due again, for a model that wants the pixels; how many
-/// URLs. One that is due to be asked whether it has changed is due for its bytes instead. An original
-/// that no URL shows any more cannot come back.
+/// URLs. Once their bytes are back they are encoded, whatever indexes hold. One that is due to be asked whether it
+/// has changed is due for its bytes instead. An original that no URL shows any more cannot come back.
 pub async fn refetch(pool: &PgPool, ids: &[ImageId]) -> Result<u64, sqlx::Error> {
     let ids: Vec<&[u8]> = ids.iter().map(|id| &id.as_bytes()[..]).collect();
     let urls: Vec<i64> = sqlx::query_scalar(
@@ -69,10 +69,21 @@ pub async fn refetch(pool: &PgPool, ids: &[ImageId]) -> Result<u64, sqlx::Error>
          WHERE image_id = ANY($1) AND original_dropped_at IS NOT NULL AND url NOT LIKE 'folder:%'
            AND (state <> 'due' OR etag IS NOT NULL OR last_modified IS NOT NULL)",
     )
-    .bind(ids)
+    .bind(&ids)
     .fetch_all(pool)
     .await?;
     again_where_it_met(async || {
+        let mut tx = pool.begin().await?;
+        sqlx::query(
+            "UPDATE images SET encode_again = true WHERE image_id IN (
+                 SELECT image_id FROM images
+                 WHERE image_id = ANY($1) AND original_dropped_at IS NOT NULL AND NOT encode_again
+                 ORDER BY image_id FOR NO KEY UPDATE)",
+        )
+        .bind(&ids)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
         let mut tx = pool.begin().await?;
         let made = make_due(&mut tx, Table::ImageUrls, &urls).await?;
         tx.commit().await?;

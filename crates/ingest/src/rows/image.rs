@@ -391,7 +391,7 @@ async fn see(
 
 /// Known images that an index wants an embedding of which they do not have, or of any where there is
 /// no index yet: those whose originals are back, and those that the encoder gave up because they
-/// were lost.
+/// were lost. Besides those whose originals were fetched again for a model.
 async fn to_encode_again(
     tx: &mut PgConnection,
     came: &[Came<'_>],
@@ -404,6 +404,17 @@ async fn to_encode_again(
         .collect();
     if known.is_empty() {
         return Ok(HashSet::new());
+    }
+    let mut again = HashSet::new();
+    if !images.restored.is_empty() {
+        // Their rows are locked: the originals were just claimed again.
+        let asked: Vec<Vec<u8>> = sqlx::query_scalar(
+            "UPDATE images SET encode_again = false WHERE image_id = ANY($1) AND encode_again RETURNING image_id",
+        )
+        .bind(images.restored.iter().map(|id| &id.as_bytes()[..]).collect::<Vec<_>>())
+        .fetch_all(&mut *tx)
+        .await?;
+        again.extend(asked.iter().map(|digest| image_id(digest)));
     }
     let rows: Vec<Vec<u8>> = sqlx::query_scalar(
         "SELECT known.image_id FROM unnest($1::bytea[], $2::bool[]) AS known (image_id, restored)
@@ -420,5 +431,6 @@ async fn to_encode_again(
     .bind(known.iter().map(|id| images.restored.contains(id)).collect::<Vec<_>>())
     .fetch_all(tx)
     .await?;
-    Ok(image_ids(&rows))
+    again.extend(rows.iter().map(|digest| image_id(digest)));
+    Ok(again)
 }

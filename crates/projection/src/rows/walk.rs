@@ -16,8 +16,11 @@ pub struct Walked {
     /// Whether the index should hold a document: there are an embedding of its first model, and a
     /// sighting (a live one, where gone images are not kept) or an imported path.
     pub expected: bool,
-    /// Whether it was encoded, and yet has no embedding of one of the index's models.
+    /// Whether it was encoded, and yet has neither an embedding of one of the index's models nor a
+    /// record of that model's failure.
     pub lacks_embedding: bool,
+    /// Whether one of the index's models failed for it: it is not owed to the encoder again.
+    pub model_failed: bool,
     /// The revision that the index was recorded to hold.
     pub held: Option<i64>,
     /// Whether Elasticsearch refused that revision for good.
@@ -33,8 +36,14 @@ macro_rules! walked {
                     shown AND EXISTS (SELECT FROM embeddings
                         WHERE embeddings.image_id = images.image_id AND digest = $2) AS expected,
                     shown AND encodings.image_id IS NOT NULL AND failure IS NULL AND
-                        (SELECT count(*) FROM embeddings
-                         WHERE embeddings.image_id = images.image_id AND digest = ANY($3)) < cardinality($3) AS lacks,
+                        EXISTS (SELECT FROM unnest($3::text[]) AS wanted (digest)
+                            WHERE NOT EXISTS (SELECT FROM embeddings
+                                WHERE embeddings.image_id = images.image_id AND embeddings.digest = wanted.digest)
+                            AND NOT EXISTS (SELECT FROM model_failures
+                                WHERE model_failures.image_id = images.image_id
+                                  AND model_failures.digest = wanted.digest)) AS lacks,
+                    shown AND EXISTS (SELECT FROM model_failures
+                        WHERE model_failures.image_id = images.image_id AND digest = ANY($3)) AS failed,
                     indexed.rev, refusal IS NOT NULL
              FROM images
              CROSS JOIN LATERAL (SELECT relative_path IS NOT NULL OR EXISTS
@@ -47,7 +56,7 @@ macro_rules! walked {
     };
 }
 
-type Row = (Vec<u8>, i64, bool, bool, Option<i64>, bool);
+type Row = (Vec<u8>, i64, bool, bool, bool, Option<i64>, bool);
 
 /// The next `limit` images after `after`, in the order of their ids; fewer at the end.
 ///
@@ -99,19 +108,20 @@ pub async fn look(
     Ok(rows.into_iter().map(read).collect())
 }
 
-fn read((image_id, rev, expected, lacks_embedding, held, refused): Row) -> Walked {
+fn read((image_id, rev, expected, lacks_embedding, model_failed, held, refused): Row) -> Walked {
     Walked {
         image_id: ImageId::from_digest(&image_id).expect("the schema checks the length"),
         rev,
         expected,
         lacks_embedding,
+        model_failed,
         held,
         refused,
     }
 }
 
 /// How many images `reference` was recorded to hold that `generation` neither holds nor refused at
-/// that revision, and should hold. The indexer records both in one transaction, so a crawl that goes on does not
+/// that revision, and should hold: those that its first model failed for it does not. The indexer records both in one transaction, so a crawl that goes on does not
 /// show here.
 ///
 /// # Errors
@@ -127,11 +137,14 @@ pub async fn missing(
          LEFT JOIN indexed AS new ON new.image_id = old.image_id AND new.generation_id = $1
          WHERE old.generation_id = $2 AND old.refusal IS NULL AND (new.rev IS NULL OR new.rev < old.rev)
              AND ($3 OR relative_path IS NOT NULL OR EXISTS
-                 (SELECT FROM sightings WHERE sightings.image_id = images.image_id AND gone_since IS NULL))",
+                 (SELECT FROM sightings WHERE sightings.image_id = images.image_id AND gone_since IS NULL))
+             AND NOT EXISTS (SELECT FROM model_failures
+                 WHERE model_failures.image_id = images.image_id AND digest = $4)",
     )
     .bind(generation.generation_id)
     .bind(reference.generation_id)
     .bind(generation.keep_gone)
+    .bind(generation.first_digest())
     .fetch_one(pool)
     .await
     .map_err(Error::database("compare two indexes"))?;
@@ -161,6 +174,35 @@ pub async fn unfilled(pool: &PgPool, generation: &Generation, seconds: f64) -> R
     .await
     .map_err(Error::database("count what an index lacks"))?;
     Ok(unfilled.unsigned_abs())
+}
+
+/// How many images that the index should show lack an embedding of one of its models, and how many one
+/// of its models failed for: the first are owed to the encoder, the second are not.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn of_models(pool: &PgPool, generation: &Generation) -> Result<(u64, u64), Error> {
+    let (lacking, failed): (i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE lacks), count(*) FILTER (WHERE failed) FROM (
+             SELECT EXISTS (SELECT FROM unnest($1::text[]) AS wanted (digest)
+                        WHERE NOT EXISTS (SELECT FROM embeddings
+                            WHERE embeddings.image_id = images.image_id AND embeddings.digest = wanted.digest)
+                        AND NOT EXISTS (SELECT FROM model_failures
+                            WHERE model_failures.image_id = images.image_id
+                              AND model_failures.digest = wanted.digest)) AS lacks,
+                    EXISTS (SELECT FROM model_failures
+                        WHERE model_failures.image_id = images.image_id AND digest = ANY($1)) AS failed
+             FROM images JOIN encodings USING (image_id)
+             WHERE failure IS NULL AND (relative_path IS NOT NULL OR EXISTS
+                 (SELECT FROM sightings WHERE sightings.image_id = images.image_id
+                  AND ($2 OR gone_since IS NULL)))) AS told",
+    )
+    .bind(generation.digests())
+    .bind(generation.keep_gone)
+    .fetch_one(pool)
+    .await
+    .map_err(Error::database("count what models lack"))?;
+    Ok((lacking.unsigned_abs(), failed.unsigned_abs()))
 }
 
 /// How many images an index was recorded to hold, and how many of its documents were refused.

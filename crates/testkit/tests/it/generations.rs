@@ -76,7 +76,7 @@ fn query(service: &Service, k: usize) -> String {
     service.url(&format!("/v1/search?q=a+red+square&k={k}"))
 }
 
-async fn searched(world: &World) -> String {
+pub(super) async fn searched(world: &World) -> String {
     let alias = &world.config.elasticsearch.alias;
     let mut behind = world.elastic().alias(alias).await.expect("it answers");
     assert_eq!(behind.len(), 1, "{behind:?}");
@@ -84,7 +84,7 @@ async fn searched(world: &World) -> String {
 }
 
 /// The one index that `tusou index list` shows in this state.
-async fn only(chain: &Chain, state: &str) -> Value {
+pub(super) async fn only(chain: &Chain, state: &str) -> Value {
     let text = chain.tusou(&["index", "list", "--json"]).await;
     let list: Vec<Value> = serde_json::from_str(&text).expect("it prints JSON");
     let mut found = list.into_iter().filter(|index| index["state"] == state);
@@ -93,12 +93,12 @@ async fn only(chain: &Chain, state: &str) -> Value {
     index
 }
 
-fn name(index: &Value) -> String {
+pub(super) fn name(index: &Value) -> String {
     index["index"].as_str().expect("it has a name").to_owned()
 }
 
 /// What one index holds, whether or not the alias points at it.
-async fn documents(world: &World, index: &str) -> Vec<Document> {
+pub(super) async fn documents(world: &World, index: &str) -> Vec<Document> {
     let elastic = world.elastic();
     elastic.refresh(index).await.expect("the index is there");
     let body = json!({
@@ -113,7 +113,7 @@ async fn documents(world: &World, index: &str) -> Vec<Document> {
         .collect()
 }
 
-async fn shown(world: &World, index: &str) -> BTreeMap<ImageId, Shown> {
+pub(super) async fn shown(world: &World, index: &str) -> BTreeMap<ImageId, Shown> {
     let documents = documents(world, index).await;
     documents
         .into_iter()
@@ -236,7 +236,7 @@ async fn a_lost_index_is_rebuilt_by_one_command_without_encoding() {
 }
 
 /// The same model as another pack: one of its files has other bytes and the same meaning.
-fn other_pack(from: &Path, to: PathBuf) -> PathBuf {
+pub(super) fn other_pack(from: &Path, to: PathBuf) -> PathBuf {
     for folder in ["visual", "textual"] {
         std::fs::create_dir_all(to.join(folder)).expect("the world's folder can be written");
     }

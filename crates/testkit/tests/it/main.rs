@@ -14,6 +14,7 @@ mod hostile;
 mod kit;
 mod lists;
 mod migrations;
+mod models;
 mod outages;
 mod pace;
 mod quarantine;
