@@ -59,7 +59,12 @@ pub(crate) fn encode(
                 for batch in share.chunks(BATCH) {
                     let mut images = Vec::new();
                     for bytes in batch {
-                        images.push(decode::decode(bytes, ImageFormat::Jpeg, &limits)?);
+                        images.push(decode::decode(
+                            bytes,
+                            ImageFormat::Jpeg,
+                            &limits,
+                            decode::Detail::Whole,
+                        )?);
                     }
                     vectors.extend(model.embed(&images)?);
                 }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tusou_contract::{BlobKey, ImageFetched, ImageId};
-use tusou_model::{Limits, colors, decode, phash, thumbnail};
+use tusou_model::decode::{self, Detail};
+use tusou_model::{Limits, colors, phash, thumbnail};
 use tusou_platform::Shutdown;
 use tusou_platform::blobs::BlobStore;
 
@@ -37,6 +38,7 @@ pub(crate) struct Preparer {
     blobs: BlobStore,
     models: Arc<Models>,
     limits: Limits,
+    detail: Detail,
     max_image_bytes: u64,
     timeout: Duration,
     blob_memory: Budget,
@@ -53,9 +55,15 @@ impl Preparer {
         models: Arc<Models>,
         stopped: Shutdown,
     ) -> Self {
+        let detail = if settings.exact {
+            Detail::Whole
+        } else {
+            models.needed().into()
+        };
         Self {
             blobs,
             models,
+            detail,
             limits: Limits {
                 max_pixels: settings.max_image_pixels,
                 max_memory: settings.decode_bytes,
@@ -102,10 +110,12 @@ impl Preparer {
             .acquire_owned()
             .await
             .expect("it is never closed");
-        let (format, limits, expected) = (message.format, self.limits, message.image_id);
+        let (format, limits, detail) = (message.format, self.limits, self.detail);
+        let expected = message.image_id;
         let (thread, bytes, plan) = {
             let inspect = move |bytes: &Bytes| {
-                (ImageId::of(bytes) == expected).then(|| decode::inspect(bytes, format, &limits))
+                (ImageId::of(bytes) == expected)
+                    .then(|| decode::inspect(bytes, format, &limits, detail))
             };
             let (held, bytes, plan) = self.bounded((thread, blob_memory), bytes, inspect).await?;
             (
@@ -119,7 +129,7 @@ impl Preparer {
         let models = Arc::clone(&self.models);
         let work = move |bytes: &Bytes| {
             let started = Instant::now();
-            let picture = decode::decode(bytes, format, &limits)?;
+            let picture = decode::decode(bytes, format, &limits, detail)?;
             let rows = models.push(&picture, alone);
             let small = thumbnail::reduced(&picture, thumbnail::LONGER_SIDE);
             drop(picture);

@@ -165,7 +165,8 @@ impl Uploads {
     ) -> Result<Crop, SearchError> {
         let format = ImageFormat::sniff(&upload.bytes).ok_or(SearchError::NotAPicture)?;
         let limits = self.limits;
-        decode::inspect(&upload.bytes, format, &limits).map_err(|error| refused(&error))?;
+        let detail = input.preprocess().needed().into();
+        decode::inspect(&upload.bytes, format, &limits, detail).map_err(|error| refused(&error))?;
         let input = input.clone();
         timed(Step::Decode, async {
             let permit = Arc::clone(&self.decoders)
@@ -175,7 +176,8 @@ impl Uploads {
             // The permit goes with the work: a request that gives up does not free its thread.
             tokio::task::spawn_blocking(move || {
                 let _permit = permit;
-                decode::decode(&upload.bytes, format, &limits).map(|pixels| input.crop(&pixels))
+                decode::decode(&upload.bytes, format, &limits, detail)
+                    .map(|pixels| input.crop(&pixels))
             })
             .await
             .map_err(SearchError::internal)?

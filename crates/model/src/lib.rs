@@ -27,12 +27,12 @@ pub mod thumbnail;
 mod vision;
 
 pub use batcher::{Batch, Batcher, Model, Ran, Row, Stalled, Stopped, Window};
-pub use decode::{DecodeError, Limits};
+pub use decode::{DecodeError, Detail, Limits};
 pub use error::ModelError;
 pub use image::RgbImage;
 pub use input::{Crop, PictureBatch, PictureInput};
 pub use pack::Pack;
 pub use preprocess::{Needed, Preprocess};
-pub use runtime::{Device, Port, Provider, Runtime, Signature};
+pub use runtime::{Device, Provider, Runtime};
 pub use text::{TextBatch, TextModel};
 pub use vision::VisionModel;

@@ -112,6 +112,7 @@ mod tests {
                 max_pixels: 1 << 20,
                 max_memory: 1 << 24,
             },
+            crate::decode::Detail::Whole,
         )
         .expect("a thumbnail is a JPEG");
         for (name, copy) in [

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 use proptest::prelude::*;
 use tusou_contract::{ImageFormat, Verdict as _};
-use tusou_model::decode::{Limits, decode, inspect};
+use tusou_model::decode::{Detail, Limits, decode, inspect};
 
 const LIMITS: Limits = Limits {
     max_pixels: 1_000_000,
@@ -41,13 +41,14 @@ fn every_kind_is_decoded_as_by_the_reference() {
         assert_eq!(ImageFormat::sniff(&bytes), Some(ImageFormat::Avif));
         let reference = image::open(file.with_extension("png")).expect("the reference is a PNG");
         let reference: RgbImage = reference.into_rgb8();
-        let plan = inspect(&bytes, ImageFormat::Avif, &LIMITS).expect("a good file");
+        let plan = inspect(&bytes, ImageFormat::Avif, &LIMITS, Detail::Whole).expect("a good file");
         assert_eq!(
             (plan.width, plan.height),
             reference.dimensions(),
             "{file:?}"
         );
-        let pixels = decode(&bytes, ImageFormat::Avif, &LIMITS).expect("a good file");
+        let pixels =
+            decode(&bytes, ImageFormat::Avif, &LIMITS, Detail::Whole).expect("a good file");
         assert_eq!(pixels.dimensions(), reference.dimensions(), "{file:?}");
         let pairs = pixels.as_raw().iter().zip(reference.as_raw());
         let apart: Vec<u64> = pairs
@@ -71,8 +72,8 @@ fn what_costs_too_much_is_refused_by_its_headers() {
     let bytes = read(&file.expect("it is among them"));
     let refused = |limits: Limits| {
         let both = [
-            inspect(&bytes, ImageFormat::Avif, &limits).err(),
-            decode(&bytes, ImageFormat::Avif, &limits).err(),
+            inspect(&bytes, ImageFormat::Avif, &limits, Detail::Whole).err(),
+            decode(&bytes, ImageFormat::Avif, &limits, Detail::Whole).err(),
         ];
         both.map(|error| error.map(|error| error.reason()))
     };
@@ -81,7 +82,7 @@ fn what_costs_too_much_is_refused_by_its_headers() {
         ..LIMITS
     };
     assert_eq!(refused(pixels), [Some("too_many_pixels"); 2]);
-    let plan = inspect(&bytes, ImageFormat::Avif, &LIMITS).expect("a good file");
+    let plan = inspect(&bytes, ImageFormat::Avif, &LIMITS, Detail::Whole).expect("a good file");
     let memory = Limits {
         max_memory: plan.memory - 1,
         ..LIMITS
@@ -109,7 +110,8 @@ fn early_ends_are_told_from_broken_bytes() {
             },
         ];
         for end in ends.into_iter().chain([last / 2]) {
-            let early = decode(&bytes[..end], ImageFormat::Avif, &LIMITS).map(|_| ());
+            let early =
+                decode(&bytes[..end], ImageFormat::Avif, &LIMITS, Detail::Whole).map(|_| ());
             let early = early.expect_err("the end is missing");
             assert_eq!(early.reason(), "truncated", "{file:?} {end}: {early:?}");
         }
@@ -141,9 +143,9 @@ proptest! {
             let at = from + at.index(bytes.len() - from);
             bytes[at] = value;
         }
-        if let Ok(plan) = inspect(&bytes, ImageFormat::Avif, &LIMITS) {
+        if let Ok(plan) = inspect(&bytes, ImageFormat::Avif, &LIMITS, Detail::Whole) {
             prop_assert!(plan.memory <= LIMITS.max_memory);
-            if let Ok(pixels) = decode(&bytes, ImageFormat::Avif, &LIMITS) {
+            if let Ok(pixels) = decode(&bytes, ImageFormat::Avif, &LIMITS, Detail::Whole) {
                 prop_assert_eq!((plan.width, plan.height), pixels.dimensions());
             }
         }

@@ -45,7 +45,12 @@ pub(crate) fn vectors(config: &Config) -> &'static Vectors {
             max_memory: 64 << 20,
         };
         let pixels = [1, 2].map(|number| {
-            let pixels = decode::decode(&pictures::png(number), ImageFormat::Png, &limits);
+            let pixels = decode::decode(
+                &pictures::png(number),
+                ImageFormat::Png,
+                &limits,
+                decode::Detail::Whole,
+            );
             pixels.expect("a whole PNG")
         });
         let words = ["a small bird".to_owned(), "a sailing ship".to_owned()];

@@ -5,6 +5,10 @@
 
 mod avif;
 mod cost;
+mod flat;
+mod gif;
+mod jpeg;
+mod profile;
 
 use std::io::{Cursor, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,14 +27,55 @@ pub struct Limits {
     pub max_memory: u64,
 }
 
+impl Limits {
+    fn check_size(&self, width: u32, height: u32) -> Result<(), DecodeError> {
+        if width == 0 || height == 0 {
+            return Err(DecodeError::Empty);
+        }
+        if u64::from(width) * u64::from(height) > self.max_pixels {
+            return Err(DecodeError::TooManyPixels {
+                width,
+                height,
+                limit: self.max_pixels,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_memory(&self, memory: u64) -> Result<(), DecodeError> {
+        if memory > self.max_memory {
+            return Err(DecodeError::TooMuchMemory {
+                limit: self.max_memory,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// How much of a picture's detail is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// All: every pixel is as the reference decodes it.
+    Whole,
+    /// At least so many pixels along each side, or all where there are fewer. A JPEG is then decoded at
+    /// a half, a quarter or an eighth of its size, which is many times faster; other formats are
+    /// decoded whole.
+    Cover {
+        /// Pixels along the shorter side.
+        short: u32,
+        /// Pixels along the longer side.
+        long: u32,
+    },
+}
+
 /// What the header of a picture promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// Pixels across, after orientation.
+    /// Pixels across of the whole picture, after orientation.
     pub width: u32,
-    /// Pixels down, after orientation.
+    /// Pixels down of the whole picture, after orientation.
     pub height: u32,
-    /// Bytes of memory that decoding takes at its worst, the result included.
+    /// Bytes of memory that decoding in the wanted detail takes at its worst, the result included.
     pub memory: u64,
 }
 
@@ -143,34 +188,66 @@ fn is_early_end(error: &(dyn std::error::Error + 'static)) -> bool {
 ///
 /// # Errors
 /// Every [`DecodeError`].
-pub fn inspect(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<Plan, DecodeError> {
+pub fn inspect(
+    bytes: &[u8],
+    format: ImageFormat,
+    limits: &Limits,
+    detail: Detail,
+) -> Result<Plan, DecodeError> {
     guarded(format, || match codec(format) {
         Some(codec) => Opened::open(bytes, format, codec, limits).map(|opened| opened.plan),
-        None => avif::inspect(bytes, limits),
+        None if format == ImageFormat::Avif => avif::inspect(bytes, limits),
+        None => jpeg::inspect(bytes, limits, detail),
     })
 }
 
-/// Decodes a picture: upright by its EXIF orientation, transparency over white, the first frame of
-/// an animation, 8 bits for each of red, green and blue.
+/// Decodes a picture: upright by its EXIF orientation, in sRGB where it carries a profile,
+/// transparency over white, the first frame of an animation, 8 bits for each of red, green and blue. Of
+/// 16 bits the higher 8 are taken.
 ///
 /// # Errors
 /// Every [`DecodeError`].
-pub fn decode(bytes: &[u8], format: ImageFormat, limits: &Limits) -> Result<RgbImage, DecodeError> {
+pub fn decode(
+    bytes: &[u8],
+    format: ImageFormat,
+    limits: &Limits,
+    detail: Detail,
+) -> Result<RgbImage, DecodeError> {
     guarded(format, || {
         let Some(codec) = codec(format) else {
-            return avif::decode(bytes, limits);
+            return match format {
+                ImageFormat::Avif => avif::decode(bytes, limits),
+                _ => jpeg::decode(bytes, limits, detail),
+            };
         };
         let Opened {
-            decoder,
+            mut decoder,
             orientation,
             ..
         } = Opened::open(bytes, format, codec, limits)?;
-        let decoded = DynamicImage::from_decoder(decoder)
+        // A BMP's is passed over, as elsewhere. A broken one says nothing.
+        let profile = match format {
+            ImageFormat::Bmp => None,
+            _ => decoder.icc_profile().unwrap_or(None),
+        };
+        let mut decoded = DynamicImage::from_decoder(decoder)
             .map_err(|cause| DecodeError::of(format, limits, cause))?;
-        let mut upright = DynamicImage::ImageRgb8(over_white(decoded));
-        upright.apply_orientation(orientation);
-        Ok(upright.into_rgb8())
+        if format == ImageFormat::Gif {
+            gif::fill_around(bytes, &mut decoded);
+        }
+        let flat = flat::over_white(decoded, profile.as_deref());
+        Ok(upright(flat, orientation))
     })
+}
+
+/// The picture turned as its orientation says.
+fn upright(image: RgbImage, orientation: Orientation) -> RgbImage {
+    if orientation == Orientation::NoTransforms {
+        return image;
+    }
+    let mut upright = DynamicImage::ImageRgb8(image);
+    upright.apply_orientation(orientation);
+    upright.into_rgb8()
 }
 
 /// A decoder that has read its header, within the limits.
@@ -194,24 +271,11 @@ impl<'a> Opened<Box<dyn ImageDecoder + 'a>> {
         reader.limits(allowed);
         let mut decoder = reader.into_decoder().map_err(failed)?;
         let (width, height) = decoder.dimensions();
-        if width == 0 || height == 0 {
-            return Err(DecodeError::Empty);
-        }
-        if u64::from(width) * u64::from(height) > limits.max_pixels {
-            return Err(DecodeError::TooManyPixels {
-                width,
-                height,
-                limit: limits.max_pixels,
-            });
-        }
+        limits.check_size(width, height)?;
         // A broken EXIF block says nothing; the picture stands as it is.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let memory = cost::memory(bytes, format, &decoder, turns(orientation));
-        if memory > limits.max_memory {
-            return Err(DecodeError::TooMuchMemory {
-                limit: limits.max_memory,
-            });
-        }
+        limits.check_memory(memory)?;
         let (width, height) = if turns(orientation) {
             (height, width)
         } else {
@@ -238,15 +302,14 @@ fn turns(orientation: Orientation) -> bool {
     )
 }
 
-/// The format as the library names it, where that decodes it: AVIF is decoded here.
+/// The format as the library names it, where that decodes it: JPEG and AVIF are decoded by others.
 fn codec(format: ImageFormat) -> Option<image::ImageFormat> {
     Some(match format {
-        ImageFormat::Jpeg => image::ImageFormat::Jpeg,
         ImageFormat::Png => image::ImageFormat::Png,
         ImageFormat::Webp => image::ImageFormat::WebP,
         ImageFormat::Gif => image::ImageFormat::Gif,
         ImageFormat::Bmp => image::ImageFormat::Bmp,
-        ImageFormat::Avif => return None,
+        ImageFormat::Jpeg | ImageFormat::Avif => return None,
     })
 }
 
@@ -264,30 +327,7 @@ fn guarded<T>(
     })
 }
 
-/// The pixels over a white background. Eight-bit pixels are rewritten in place.
-fn over_white(image: DynamicImage) -> RgbImage {
-    if !image.color().has_alpha() {
-        return image.into_rgb8();
-    }
-    let rgba = image.into_rgba8();
-    let (width, height) = rgba.dimensions();
-    let mut bytes = rgba.into_raw();
-    let pixels = bytes.len() / 4;
-    for pixel in 0..pixels {
-        let alpha = bytes[pixel * 4 + 3];
-        for channel in 0..3 {
-            bytes[pixel * 3 + channel] = over_white_pixel(bytes[pixel * 4 + channel], alpha);
-        }
-    }
-    bytes.truncate(pixels * 3);
-    RgbImage::from_raw(width, height, bytes).expect("three bytes are left of each pixel")
-}
-
-/// A value with its alpha over white.
-fn over_white_pixel(value: u8, alpha: u8) -> u8 {
-    let (value, alpha) = (u32::from(value), u32::from(alpha));
-    ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
-}
+use flat::over_white_pixel;
 
 #[cfg(test)]
 mod tests;

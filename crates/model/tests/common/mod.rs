@@ -1,6 +1,8 @@
 //! What the tests of the real pack need: the pack, ONNX Runtime and the Tux Paint stamps. The
 //! local stack has all three; variables name others. What is missing fails, with its name.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::path::{Path, PathBuf};
 
 use tusou_contract::ImageFormat;
@@ -25,14 +27,19 @@ pub(crate) fn stamps() -> PathBuf {
     )
 }
 
-/// The `lite` pack and its two towers.
-pub(crate) fn lite() -> (Pack, VisionModel, TextModel) {
-    let pack = Pack::open(found("TUSOU_LITE_PACK", "models/lite")).expect("the pack is whole");
-    let runtime = Runtime::load(&found(
+/// ONNX Runtime.
+pub(crate) fn runtime() -> Runtime {
+    Runtime::load(&found(
         "TUSOU_MODELS_RUNTIME",
         "onnxruntime/libonnxruntime.so",
     ))
-    .expect("ONNX Runtime loads");
+    .expect("ONNX Runtime loads")
+}
+
+/// The `lite` pack and its two towers.
+pub(crate) fn lite() -> (Pack, VisionModel, TextModel) {
+    let pack = Pack::open(found("TUSOU_LITE_PACK", "models/lite")).expect("the pack is whole");
+    let runtime = runtime();
     let vision =
         VisionModel::load(&runtime, &pack, Device::Cpu, 1).expect("the picture tower loads");
     let text = TextModel::load(&runtime, &pack, Device::Cpu, 1).expect("the text tower loads");
@@ -46,7 +53,8 @@ pub(crate) fn read_stamp(path: &Path) -> RgbImage {
         max_pixels: 10_000_000,
         max_memory: 64 << 20,
     };
-    decode::decode(&bytes, ImageFormat::Png, &limits).expect("a stamp is a PNG")
+    decode::decode(&bytes, ImageFormat::Png, &limits, decode::Detail::Whole)
+        .expect("a stamp is a PNG")
 }
 
 /// The cosine of two unit vectors.
