@@ -17,7 +17,6 @@ mod error;
 mod input;
 pub mod pack;
 pub mod phash;
-mod pixels;
 pub mod preprocess;
 mod resample;
 mod rows;

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use image::RgbImage;
 
-use crate::pixels::resize;
+use crate::resample::resize_whole;
 
 const SIDE: usize = 32;
 const KEPT: usize = 8;
@@ -27,7 +27,7 @@ pub fn phash(image: &RgbImage) -> String {
 }
 
 fn hash_bits(image: &RgbImage) -> u64 {
-    let small = resize(image, SIDE as u32, SIDE as u32);
+    let small = resize_whole(image, SIDE as u32, SIDE as u32);
     // ITU-R BT.601 luma.
     let luma = |pixel: &[u8]| {
         0.299 * f64::from(pixel[0]) + 0.587 * f64::from(pixel[1]) + 0.114 * f64::from(pixel[2])

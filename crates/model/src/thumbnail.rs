@@ -1,13 +1,13 @@
 //! Small JPEGs for result pages. They carry pixels only: no EXIF, no profile.
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder as _, RgbImage};
+use image::RgbImage;
+use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
-use crate::pixels::resize;
+use crate::resample::resize_whole;
 
 /// The longer side of the thumbnails that the encoder stores, in pixels.
 pub const LONGER_SIDE: u32 = 320;
-const QUALITY: u8 = 80;
+const QUALITY: i32 = 80;
 
 /// The picture at a size whose longer side has at most `longer_side` pixels. It is never enlarged.
 pub fn reduced(image: &RgbImage, longer_side: u32) -> RgbImage {
@@ -18,7 +18,7 @@ pub fn reduced(image: &RgbImage, longer_side: u32) -> RgbImage {
     }
     let ratio = f64::from(longer_side) / f64::from(longer);
     let fit = |side: u32| (f64::from(side) * ratio).round().max(1.0) as u32;
-    resize(image, fit(width), fit(height))
+    resize_whole(image, fit(width), fit(height))
 }
 
 /// A small picture as a JPEG.
@@ -26,16 +26,20 @@ pub fn reduced(image: &RgbImage, longer_side: u32) -> RgbImage {
 /// # Panics
 /// Where a side is longer than a JPEG's may be, 65,535 pixels.
 pub fn jpeg(small: &RgbImage) -> Vec<u8> {
-    let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
-        .write_image(
-            small,
-            small.width(),
-            small.height(),
-            ExtendedColorType::Rgb8,
-        )
-        .expect("a small RGB picture can be written as JPEG to memory");
-    jpeg
+    let (width, height) = (small.width() as usize, small.height() as usize);
+    let pixels = Image {
+        pixels: small.as_raw().as_slice(),
+        width,
+        pitch: width * 3,
+        height,
+        format: PixelFormat::RGB,
+    };
+    let compressed = Compressor::new().and_then(|mut compressor| {
+        compressor.set_quality(QUALITY)?;
+        compressor.set_subsamp(Subsamp::Sub2x2)?;
+        compressor.compress_to_vec(pixels)
+    });
+    compressed.expect("a small RGB picture can be written as JPEG to memory")
 }
 
 #[cfg(test)]

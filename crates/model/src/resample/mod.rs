@@ -104,6 +104,13 @@ pub(crate) fn resize(image: &RgbImage, across: &Side, down: &Side, filter: Filte
         .expect("three bytes for each pixel")
 }
 
+/// The whole picture at another size.
+pub(crate) fn resize_whole(image: &RgbImage, width: u32, height: u32) -> RgbImage {
+    let across = Side::whole(image.width(), width);
+    let down = Side::whole(image.height(), height);
+    resize(image, &across, &down, Filter::Bicubic)
+}
+
 /// The source pixels that any of the windows uses.
 fn span(windows: &[Window]) -> Range<usize> {
     let first = windows.iter().map(|window| window.start).min();
