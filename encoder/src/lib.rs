@@ -5,6 +5,7 @@
 //! prepare (`prepare.rs`), run in batches (`models.rs`), publish (`publish.rs`), settle.
 
 mod config;
+mod engine;
 mod error;
 mod metrics;
 mod models;
@@ -14,5 +15,6 @@ mod prepare;
 mod publish;
 mod session;
 
+pub use engine::Engine;
 pub use error::EncoderError;
 pub use pipeline::run;

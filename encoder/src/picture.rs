@@ -1,28 +1,21 @@
 //! One picture's way, from its delivery to its settlement.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use tusou_contract::message::image_of;
 use tusou_contract::{
-    BlobKey, Disposition, Encoding, EncodingOutcome, ImageEmbedded, ImageFetched, ImageId, Queue,
-    Verdict as _,
+    Disposition, EncodingOutcome, ImageEmbedded, ImageFetched, ImageId, Queue, Verdict as _,
 };
 use tusou_platform::blobs::{BlobError, BlobStore};
 use tusou_platform::broker::{BrokerError, Delivery, Settled};
 
+use crate::engine::{Engine, Failure, Probe};
 use crate::error::{EncoderError, PictureError, in_words};
 use crate::metrics::{self, Held};
-use crate::models::{Made, Models};
-use crate::prepare::Preparer;
 use crate::publish::{NotPublished, Results};
 
 /// What a picture goes through. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Stages {
-    pub(crate) blobs: BlobStore,
-    pub(crate) preparer: Preparer,
-    pub(crate) models: Arc<Models>,
+    pub(crate) engine: Engine,
     pub(crate) max_attempts: u32,
 }
 
@@ -54,27 +47,6 @@ impl From<NotPublished> for Stop {
     }
 }
 
-/// What failed at the blob store, to be tried until it works.
-#[derive(Debug, Clone)]
-pub(crate) enum Probe {
-    /// Reading.
-    Read(BlobKey),
-    /// Writing: a full disk can still be read.
-    Write(BlobKey, Bytes),
-}
-
-/// A picture's failure, and what it says about the blob store.
-struct Failure {
-    error: PictureError,
-    probe: Option<Probe>,
-}
-
-impl From<PictureError> for Failure {
-    fn from(error: PictureError) -> Self {
-        Self { error, probe: None }
-    }
-}
-
 impl Stages {
     /// Encodes a delivered picture, publishes what came of it, and then settles the delivery. In a
     /// model run of its own where it is to be `alone`.
@@ -98,7 +70,7 @@ impl Stages {
             }
         };
         let image_id = message.image_id;
-        match Box::pin(self.encode(&message, alone)).await {
+        match Box::pin(self.engine.encode(&message, alone)).await {
             Ok((encoding, failure)) => {
                 let outcome = EncodingOutcome::Encoded(encoding);
                 let result = ImageEmbedded { image_id, outcome };
@@ -122,7 +94,7 @@ impl Stages {
         results: &Results,
     ) -> Result<(), Stop> {
         let error = match error {
-            PictureError::Blob(cause) if is_alone(&self.blobs, &cause).await => {
+            PictureError::Blob(cause) if is_alone(&self.engine.blobs, &cause).await => {
                 PictureError::BlobUnusable(cause)
             }
             other => other,
@@ -145,48 +117,6 @@ impl Stages {
         let subject = image.map_or_else(|| "unreadable".to_owned(), |id| id.to_string());
         self.settle(delivery, Err(error), &subject).await?;
         stop.map_or(Ok(()), Err)
-    }
-
-    /// What the picture gave, and the failures of models that gave nothing for it while others did.
-    async fn encode(
-        &self,
-        message: &ImageFetched,
-        alone: bool,
-    ) -> Result<(Encoding, Option<PictureError>), Failure> {
-        let prepared = self
-            .preparer
-            .prepare(message, alone)
-            .await
-            .map_err(|error| {
-                let probe = Some(Probe::Read(message.blob_key.clone()));
-                Failure { error, probe }
-            })?;
-        let Made {
-            embeddings,
-            scores,
-            failures,
-            first_failure,
-        } = self.models.collect(prepared.rows).await?;
-        let (key, jpeg) = (
-            BlobKey::thumbnail(&message.image_id),
-            Bytes::from(prepared.thumbnail),
-        );
-        self.blobs.put(&key, jpeg.clone()).await.map_err(|error| {
-            let probe = Some(Probe::Write(key.clone(), jpeg));
-            Failure {
-                error: error.into(),
-                probe,
-            }
-        })?;
-        let encoding = Encoding {
-            embeddings,
-            scores,
-            failures,
-            phash: prepared.phash,
-            colors: prepared.colors,
-            thumbnail: Some(key),
-        };
-        Ok((encoding, first_failure))
     }
 
     /// Whether the delivery will be a dead letter, by the rule that settles it.

@@ -10,11 +10,11 @@ use tusou_platform::ops::Health;
 use tusou_platform::{Config, Shutdown};
 
 use crate::config::Settings;
+use crate::engine::{Engine, Probe};
 use crate::error::{EncoderError, in_words};
 use crate::metrics;
 use crate::models::Models;
-use crate::picture::{Probe, Stages, Stop, is_alone};
-use crate::prepare::Preparer;
+use crate::picture::{Stages, Stop, is_alone};
 use crate::session::Session;
 
 /// Between two looks at the models.
@@ -34,24 +34,25 @@ pub async fn run(
 ) -> Result<(), EncoderError> {
     metrics::describe();
     let settings = Settings::of(config);
-    let blobs = BlobStore::open(&config.blobs)?;
+    let engine = Engine::with(config, &settings).await?;
     health.set("blobs", Ok(()));
-    let models = load_models(config, &settings).await?;
     health.set("models", Ok(()));
 
-    let (ending, stuck) = (Shutdown::new(), Shutdown::new());
+    let (ending, stuck) = (Shutdown::new(), engine.stuck.clone());
     tokio::spawn(end_with(shutdown.clone(), ending.clone()));
-    tokio::spawn(watch(Arc::clone(&models), health.clone(), ending.clone()));
+    tokio::spawn(watch(
+        Arc::clone(&engine.models),
+        health.clone(),
+        ending.clone(),
+    ));
     tokio::spawn(end_when_stuck(
         stuck.clone(),
         health.clone(),
         ending.clone(),
     ));
     let stages = Stages {
-        preparer: Preparer::new(&settings, blobs.clone(), Arc::clone(&models), stuck.clone()),
+        engine,
         max_attempts: settings.max_attempts,
-        models,
-        blobs,
     };
 
     let mut backoff = Backoff::new(WAITS.0, WAITS.1);
@@ -71,7 +72,7 @@ pub async fn run(
             // The next session waits for the pause to end.
             Err(Stop::Paused) => tracing::info!("paused: what was at hand is done or given back"),
             Err(Stop::Blobs(probe)) => {
-                wait_for_blobs(&stages.blobs, probe, &settings, health, &ending).await;
+                wait_for_blobs(&stages.engine.blobs, probe, &settings, health, &ending).await;
             }
             Err(Stop::Broker(reason)) => {
                 tracing::warn!(reason, "RabbitMQ is away; trying again");
@@ -90,14 +91,6 @@ pub async fn run(
     } else {
         Ok(())
     }
-}
-
-async fn load_models(config: &Config, settings: &Settings) -> Result<Arc<Models>, EncoderError> {
-    let (models, settings) = (config.models.clone(), settings.clone());
-    let loaded = tokio::task::spawn_blocking(move || Models::load(&models, &settings)).await;
-    loaded
-        .expect("loading neither panics nor is aborted")
-        .map(Arc::new)
 }
 
 async fn serve_once(

@@ -3,9 +3,10 @@
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
+use crate::decode::Detail;
 use crate::resample::{Filter, Side, resize};
 
-/// How a pack wants its pictures: open_clip's keys, and `resize`. Keys of open_clip's that do not change
+/// How a pack wants its pictures: open_clip's keys, `resize` and `crop`. Keys of open_clip's that do not change
 /// the result here (`mode`, `fill_color`) are passed over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocess {
@@ -16,6 +17,9 @@ pub struct Preprocess {
     pub resize: Option<u32>,
     /// How the sides are fitted.
     pub resize_mode: ResizeMode,
+    /// How the odd pixel of a centre crop falls.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub crop: Option<Cropping>,
     /// The filter.
     pub interpolation: Interpolation,
     /// Taken off each of red, green and blue, which run from 0 to 1. Of no effect where the model takes
@@ -73,6 +77,17 @@ pub enum ResizeMode {
     Squash,
 }
 
+/// How the odd pixel of a centre crop falls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cropping {
+    /// As torchvision's `CenterCrop` has it, with Python's `round`: a half goes to the even number. It is
+    /// meant where nothing is said, but for packs that say `resize`.
+    Round,
+    /// As transformers has it: a half goes down.
+    Floor,
+}
+
 /// The filter of the resize, widened when shrinking, as Pillow has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -90,6 +105,12 @@ pub struct Needed {
     pub short: u32,
     /// Pixels of the longer side.
     pub long: u32,
+}
+
+impl From<Needed> for Detail {
+    fn from(Needed { short, long }: Needed) -> Self {
+        Self::Cover { short, long }
+    }
 }
 
 impl Preprocess {
@@ -154,7 +175,15 @@ impl Preprocess {
 
     fn squashed(&self, side: u32, size: u32) -> Side {
         let to = u64::from(self.resize.unwrap_or(size));
-        centre(side, to, size, Rounding::Down)
+        centre(side, to, size, self.cropping())
+    }
+
+    fn cropping(&self) -> Cropping {
+        let otherwise = match self.resize {
+            Some(_) => Cropping::Floor,
+            None => Cropping::Round,
+        };
+        self.crop.unwrap_or(otherwise)
     }
 
     /// A side of a resize by the short side, of which only the centre is made: the same pixels as
@@ -166,29 +195,19 @@ impl Preprocess {
         let size = self.size.width;
         let Some(resize) = self.resize else {
             let to = u64::from(side) * u64::from(size) / u64::from(short);
-            return centre(side, to, size, Rounding::TiesToEven);
+            return centre(side, to, size, self.cropping());
         };
         let scaled = f64::from(side) * (f64::from(resize) / f64::from(short));
         let to = (scaled.round_ties_even() as u64).max(size.into());
-        centre(side, to, size, Rounding::Down)
+        centre(side, to, size, self.cropping())
     }
 }
 
-/// How the odd pixel of a centre crop falls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rounding {
-    /// To the smaller side: Python's `//`.
-    Down,
-    /// As torchvision's `CenterCrop` has it: Python's `round`.
-    TiesToEven,
-}
-
-fn centre(from: u32, to: u64, size: u32, rounding: Rounding) -> Side {
+fn centre(from: u32, to: u64, size: u32, cropping: Cropping) -> Side {
     let surplus = to - u64::from(size);
-    let start = match rounding {
-        Rounding::Down => surplus / 2,
-        // A half is rounded to the even neighbour.
-        Rounding::TiesToEven => surplus / 2 + u64::from(surplus % 4 == 3),
+    let start = match cropping {
+        Cropping::Floor => surplus / 2,
+        Cropping::Round => surplus / 2 + u64::from(surplus % 4 == 3),
     };
     Side {
         from,
@@ -206,6 +225,7 @@ mod tests {
             size: Sides::Both(224).into(),
             resize: Some(256),
             resize_mode: ResizeMode::Shortest,
+            crop: None,
             interpolation: Interpolation::Bicubic,
             mean: [127.0 / 255.0; 3],
             std: [128.0 / 255.0; 3],

@@ -10,7 +10,7 @@ use ort::ep::{CUDA, ExecutionProvider as _};
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::value::{Outlet, TensorElementType, ValueType};
+use ort::value::{TensorElementType, ValueType};
 
 use crate::ModelError;
 
@@ -18,7 +18,7 @@ use crate::ModelError;
 static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
 /// ONNX Runtime, ready to load models. Cheap to clone.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Runtime {
     environment: Environment,
 }
@@ -97,26 +97,6 @@ impl fmt::Display for Provider {
     }
 }
 
-/// An input or output of an ONNX file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Port {
-    /// Its name.
-    pub name: String,
-    /// The type of its numbers, by ONNX Runtime's name for it: `f32`; empty where it is no tensor.
-    pub element: String,
-    /// Its axes; -1 for one that may have any length.
-    pub shape: Vec<i64>,
-}
-
-/// What an ONNX file takes and gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signature {
-    /// In the file's order.
-    pub inputs: Vec<Port>,
-    /// In the file's order.
-    pub outputs: Vec<Port>,
-}
-
 impl Runtime {
     /// Loads the shared library at `path`. Once loaded it stays; the same path again is cheap.
     ///
@@ -152,19 +132,6 @@ impl Runtime {
         Ok(Self { environment })
     }
 
-    /// What an ONNX file takes and gives.
-    ///
-    /// # Errors
-    /// [`ModelError::Load`]
-    pub fn signature(&self, path: &Path) -> Result<Signature, ModelError> {
-        let session = self.session(path, Provider::Cpu, 1)?;
-        let ports = |outlets: &[Outlet]| outlets.iter().map(port).collect();
-        Ok(Signature {
-            inputs: ports(session.inputs()),
-            outputs: ports(session.outputs()),
-        })
-    }
-
     /// A session of the ONNX file, with that many threads for one run on the processor.
     pub(crate) fn session(
         &self,
@@ -175,6 +142,11 @@ impl Runtime {
         let build = || -> ort::Result<Session> {
             let builder = Session::builder(&self.environment)?
                 .with_optimization_level(GraphOptimizationLevel::All)?
+                // It saves a few bytes, and version 1.32 ends the process in it on CLIP's text tower in f16.
+                .with_config_entry(
+                    "optimization.disable_specified_optimizers",
+                    "ConstantSharing",
+                )?
                 .with_intra_threads(threads.max(1))?
                 // Threads that spin between runs would take the cores that decode pictures.
                 .with_intra_op_spinning(false)?;
@@ -193,30 +165,40 @@ impl Runtime {
     }
 }
 
-fn port(outlet: &Outlet) -> Port {
-    let (element, shape) = match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. } => (ty.to_string(), shape.to_vec()),
-        _ => (String::new(), Vec::new()),
-    };
-    Port {
-        name: outlet.name().to_owned(),
-        element,
-        shape,
-    }
+/// What a tower says of its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// The type of its numbers; `Undefined` where it is no tensor.
+    pub(crate) element: TensorElementType,
+    /// Whether it takes one row at a time, as many exports on the model hub do; else it takes any number.
+    pub(crate) one_by_one: bool,
 }
 
-/// The type of an input's numbers; `Undefined` where there is no such tensor.
-pub(crate) fn element_of(session: &Session, input: &str) -> TensorElementType {
+/// What the session's input takes.
+///
+/// # Errors
+/// [`ModelError::Invalid`] where it takes exactly so many rows, and more than one.
+pub(crate) fn taken(session: &Session, path: &Path, input: &str) -> Result<Taken, ModelError> {
     let found = session.inputs().iter().find(|found| found.name() == input);
-    found
-        .and_then(|found| found.dtype().tensor_type())
-        .unwrap_or(TensorElementType::Undefined)
-}
-
-impl fmt::Debug for Runtime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Runtime")
+    let Some(ValueType::Tensor { ty, shape, .. }) = found.map(|found| found.dtype()) else {
+        return Ok(Taken {
+            element: TensorElementType::Undefined,
+            one_by_one: false,
+        });
+    };
+    let rows = shape.first().copied().unwrap_or(-1);
+    if rows > 1 {
+        return Err(ModelError::Invalid {
+            path: path.into(),
+            reason: format!(
+                "`{input}` takes batches of exactly {rows}, and 1 or any number is wanted"
+            ),
+        });
     }
+    Ok(Taken {
+        element: *ty,
+        one_by_one: rows == 1,
+    })
 }
 
 /// The error where a session lacks an input or output that the manifest names.

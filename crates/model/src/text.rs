@@ -11,7 +11,7 @@ use crate::batcher::{Batch, Model};
 use crate::clean::clean;
 use crate::dense::Dense;
 use crate::pack::{Padding, Pooling, Textual};
-use crate::runtime::{check_names, element_of};
+use crate::runtime::{check_names, taken};
 use crate::{Device, ModelError, Pack, Provider, Runtime, rows};
 
 /// Characters of a text that are looked at: more than any tower takes, and few enough that a
@@ -30,6 +30,7 @@ pub struct TextModel {
     textual: Textual,
     /// Whether tokens are i32: open_clip's exports; else they are i64.
     narrow: bool,
+    one_by_one: bool,
     dimension: usize,
 }
 
@@ -69,7 +70,8 @@ impl TextModel {
             .map(String::as_str)
             .collect();
         check_names(&session, &path, &inputs, &textual.output)?;
-        let element = element_of(&session, &textual.input_ids);
+        let taken = taken(&session, &path, &textual.input_ids)?;
+        let element = taken.element;
         if !matches!(element, TensorElementType::Int32 | TensorElementType::Int64) {
             let reason = format!("its input holds {element}, and i32 or i64 is wanted");
             return Err(ModelError::Invalid { path, reason });
@@ -90,6 +92,7 @@ impl TextModel {
             name: pack.name().to_owned(),
             textual,
             narrow: element == TensorElementType::Int32,
+            one_by_one: taken.one_by_one,
             dimension: pack.dimension(),
         })
     }
@@ -107,6 +110,12 @@ impl TextModel {
     pub fn embed(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, ModelError> {
         if texts.is_empty() {
             return Ok(Vec::new());
+        }
+        if self.one_by_one && texts.len() > 1 {
+            let each = texts.iter().map(std::slice::from_ref);
+            return each
+                .map(|one| Ok(self.embed(one)?.swap_remove(0)))
+                .collect();
         }
         let Tokens { ids, mask, each } = self.tokens(texts)?;
         let count = texts.len();

@@ -9,7 +9,7 @@ use ort::value::DynValue;
 use crate::batcher::{Batch as _, Model};
 use crate::input::{Crop, PictureBatch, PictureInput, unknown_element};
 use crate::pack::{Pack, ScoreOf};
-use crate::runtime::{Device, Provider, Runtime, check_names, element_of};
+use crate::runtime::{Device, Provider, Runtime, check_names, taken};
 use crate::{ModelError, RgbImage, rows};
 
 /// A loaded picture tower. It runs one batch at a time.
@@ -23,6 +23,7 @@ pub struct VisionModel {
     input_name: String,
     output_name: String,
     input: PictureInput,
+    one_by_one: bool,
     score: Option<ScoreOf>,
     dimension: usize,
 }
@@ -57,9 +58,9 @@ impl VisionModel {
         let path = pack.path(&visual.model);
         let session = runtime.session(&path, provider, threads)?;
         check_names(&session, &path, &[&visual.input], &visual.output)?;
-        let element = element_of(&session, &visual.input);
-        let input =
-            PictureInput::new(pack, element).ok_or_else(|| unknown_element(&path, element))?;
+        let taken = taken(&session, &path, &visual.input)?;
+        let input = PictureInput::new(pack, taken.element)
+            .ok_or_else(|| unknown_element(&path, taken.element))?;
         let failed = |cause| ModelError::Load {
             path: path.clone(),
             cause,
@@ -76,6 +77,7 @@ impl VisionModel {
             input_name: visual.input.clone(),
             output_name: visual.output.clone(),
             input,
+            one_by_one: taken.one_by_one,
             score: visual.score.clone(),
             dimension: pack.dimension(),
         })
@@ -166,6 +168,10 @@ impl Model for VisionModel {
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         if rows.is_empty() {
             return Ok(Vec::new());
+        }
+        if self.one_by_one && rows.len() > 1 {
+            let each = rows.map(|row| Ok(self.run(batch, row..row + 1)?.swap_remove(0)));
+            return each.collect();
         }
         let failed = self.failed();
         let input = batch.view(rows.clone()).map_err(&failed)?;

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub(crate) mod golden;
+
 use std::path::{Path, PathBuf};
 
 use tusou_contract::ImageFormat;
