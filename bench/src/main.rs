@@ -3,6 +3,7 @@
 
 mod chain;
 mod crawler;
+mod encoder;
 mod extract;
 mod floor;
 mod reliability;
@@ -13,7 +14,14 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-const NAMES: [&str; 5] = ["extract", "chain", "reliability", "crawler", "wanted"];
+const NAMES: [&str; 6] = [
+    "extract",
+    "chain",
+    "reliability",
+    "crawler",
+    "wanted",
+    "encoder",
+];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -45,6 +53,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     if wanted("wanted") {
         let run = wanted::run().await;
         figures.extend(run.context("the benchmark `wanted` failed")?);
+    }
+    if wanted("encoder") {
+        figures.extend(encoder::run().context("the benchmark `encoder` failed")?);
     }
     report::print(&figures);
     report::write(&figures)?;
