@@ -18,7 +18,7 @@ sys.path[:0] = [str(DEPLOY / "local"), str(DEPLOY / "demo")]
 sys.dont_write_bytecode = True
 
 from tusou_demo import gallery, progress, server, truth  # noqa: E402
-from tusou_stack import chromium, debs, download, paths, ports, processes  # noqa: E402
+from tusou_stack import chromium, debs, download, nasm, paths, ports, processes  # noqa: E402
 from tusou_stack.say import StackError  # noqa: E402
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -37,6 +37,34 @@ class Folder(unittest.TestCase):
             patched = mock.patch.object(paths, name, place)
             patched.start()
             self.addCleanup(patched.stop)
+
+
+class Nasm(Folder):
+    def program(self, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        program = folder / "nasm"
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+
+    def test_it_is_unpacked_once_and_only_where_the_machine_has_none(self):
+        empty, own = self.folder / "empty", self.folder / "own"
+        empty.mkdir()
+        self.program(own)
+        unpacked = []
+
+        def unpack(name, package):
+            unpacked.append((name, package))
+            self.program(nasm.FOLDER)
+
+        with mock.patch.object(nasm, "FOLDER", self.folder / "nasm"), mock.patch.object(debs, "one", unpack):
+            with mock.patch.dict(os.environ, PATH=str(own)):
+                nasm.obtain()
+            self.assertEqual(unpacked, [])
+            with mock.patch.dict(os.environ, PATH=str(empty)):
+                nasm.obtain()
+                nasm.obtain()
+                self.assertEqual(nasm.search_path(), "%s:%s" % (self.folder / "nasm", empty))
+            self.assertEqual(unpacked, [("nasm", "nasm")])
 
 
 class Chromium(Folder):
