@@ -189,6 +189,17 @@ fn what_costs_too_much_is_refused_by_its_header() {
     // Two bytes for each value and chroma at a quarter, in whole blocks of 16 by 16.
     let coefficients = 48 * 32 * 3;
     assert!(memory("progressive.jpg") + 200 > memory("420.jpg") + coefficients);
+
+    // One colour after the other: all coefficients are kept until the last has come.
+    let (bytes, format) = read("420.jpg");
+    let scan = bytes
+        .windows(4)
+        .position(|four| four == [0xFF, 0xDA, 0, 12]);
+    let (before, after) = bytes.split_at(scan.expect("all three in one scan"));
+    let first = [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0];
+    let one_by_one = [before, &first, &after[14..]].concat();
+    let plan = inspect(&one_by_one, format, &LIMITS, Detail::Whole).expect("a good header");
+    assert!(plan.memory + 10 > memory("420.jpg") + coefficients);
 }
 
 /// Where the frame's marker of a JPEG stands.

@@ -75,7 +75,7 @@ def reference(data):
 def write(name, data):
     made = reference(data)
     (HERE / name).write_bytes(data)
-    made.save(HERE / (name + ".png"), optimize=True)
+    made.save(HERE / (name + ".png"), optimize=True, icc_profile=None)
     print(name, len(data))
 
 
@@ -116,9 +116,15 @@ def jpegs():
     write("icc-adobe-rgb.jpg", jpeg(RGB, icc_profile=ADOBE))
     write("icc-display-p3.jpg", jpeg(RGB, icc_profile=P3))
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    srgb = srgb[:24] + bytes(12) + srgb[36:]  # without the time at which it was made
     write("icc-srgb.jpg", jpeg(RGB, icc_profile=srgb))
     write("icc-grey.jpg", jpeg(GREY, icc_profile=profiles.grey(1.4)))
     write("icc-of-grey-for-rgb.jpg", jpeg(RGB, icc_profile=profiles.grey(1.4)))
+    # In two parts, the second first.
+    parts = [b"ICC_PROFILE\0" + bytes([number, 2]) + part for number, part in ((2, P3[300:]), (1, P3[:300]))]
+    parts = b"".join(b"\xff\xe2" + struct.pack(">H", 2 + len(part)) + part for part in parts)
+    plain = jpeg(RGB)
+    write("icc-in-parts.jpg", plain[:2] + parts + plain[2:])
     # A profile that cannot be read must not keep the picture from being shown.
     (HERE / "icc-broken.jpg").write_bytes(jpeg(RGB, icc_profile=ADOBE[:150]))
     RGB_AS_JPEG = Image.open(io.BytesIO(jpeg(RGB)))
