@@ -2,6 +2,10 @@
 //!
 //! Headers are read first, and a picture's cost is refused before anything is allocated for it.
 //! A decoder's panic is an error like others.
+//!
+//! Decoded whole, pictures are Pillow's: bit for bit JPEGs of every kind, inks included, PNGs, GIFs, WebPs
+//! and BMPs; within 1 of 255 where a BMP has 5 or 6 bits a colour, within 2 where a profile leads to sRGB, 6
+//! where it is of inks; within 3 AVIFs (`tests/decode.rs`, `tests/avif.rs`).
 
 mod avif;
 mod cost;
