@@ -44,6 +44,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: crate::index::args::Command,
     },
+    /// Shows, gets, adds and checks the models that encode pictures and words
+    Models {
+        #[command(subcommand)]
+        command: crate::models::args::Command,
+    },
     /// Counts Postgres against the indexes, both ways, and repairs what differs
     Reconcile(Reconcile),
     /// Removes stored pictures without a row, and finds rows without a stored picture

@@ -51,6 +51,7 @@ mod tests {
         let mut config = Config::default();
         config.database.url = "postgres://me:sesame@db.test/x".into();
         config.elasticsearch.api_key = "sesame".into();
+        config.models.hub_token = "sesame".into();
         let source = Source {
             file: Some("/etc/tusou/tusou.toml".into()),
             variables: vec!["TUSOU_DATABASE_URL".into()],
@@ -67,7 +68,7 @@ mod tests {
             "[database]",
             r#"url = "postgres://me:***@db.test/x""#,
             r#"api_key = "***""#,
-            r#"packs = ["/var/lib/tusou/models/lite"]"#,
+            r#"packs = ["lite"]"#,
             "allow = []",
         ] {
             assert!(

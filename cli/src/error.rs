@@ -139,6 +139,9 @@ pub enum Error {
     /// An index is not made, moved or let go.
     #[error(transparent)]
     Index(#[from] crate::index::IndexError),
+    /// A model is not shown, fetched, added or checked.
+    #[error(transparent)]
+    Models(#[from] crate::models::ModelsError),
     /// No index of that name is written.
     #[error("no index {name} is written; these are: {}", known.join(", "))]
     NoIndex {
@@ -339,6 +342,7 @@ impl Error {
     /// 2 for a configuration or an argument that cannot be used, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Models(error) => error.exit_code(),
             Self::Config(_)
             | Self::NoIndex { .. }
             | Self::NoModel { .. }

@@ -10,6 +10,7 @@ mod gc;
 mod import;
 mod index;
 mod migrate;
+mod models;
 mod outbox;
 mod pause;
 mod reconcile;
@@ -29,6 +30,7 @@ pub use args::Args;
 use args::{Command, ConfigCommand};
 pub use error::Error;
 pub use index::IndexError;
+pub use models::ModelsError;
 
 /// Runs one command and writes what it has to say to `out`.
 ///
@@ -51,6 +53,7 @@ pub async fn run(args: Args, out: &mut dyn Write) -> Result<(), Error> {
         } => check::run(&config, &source, out),
         Command::Reconcile(reconcile) => reconcile::run(&config, &reconcile, out).await,
         Command::Index { command } => index::run(&config, &command, out).await,
+        Command::Models { command } => Ok(models::run(&config, &command, out).await?),
         Command::Gc(gc) => gc::run(&config, &gc, out).await,
         Command::Dead { command } => dead::run(&config, &command, out).await,
         Command::Migrate(migrate) => migrate::run(&config, &migrate, out).await,

@@ -60,7 +60,8 @@ fn a_variable_wins_over_the_file_and_the_file_over_the_default() {
         .load(&[
             ("TUSOU_CRAWLER_HOSTS", " 1_000 "),
             ("TUSOU_NETWORK_ALLOW", "127.0.0.0/8, ::1/128"),
-            ("TUSOU_MODELS_PACKS", "/packs/one"),
+            ("TUSOU_MODELS_PACKS", "/packs/one, two, ./three"),
+            ("TUSOU_MODELS_FOLDER", "/packs"),
             ("TUSOU_LOG_FORMAT", "json"),
             ("TUSOU_CORPORA", "/somewhere"),
             ("TUSOU_CONFIG", "/ignored/here"),
@@ -71,13 +72,15 @@ fn a_variable_wins_over_the_file_and_the_file_over_the_default() {
     assert_eq!(config.crawler.lease_urls, 9);
     let allow = config.network.allow.iter().map(ToString::to_string);
     assert_eq!(allow.collect::<Vec<_>>(), ["127.0.0.0/8", "::1/128"]);
-    assert_eq!(config.models.packs, [Path::new("/packs/one")]);
+    let packs = ["/packs/one", "/packs/two", "./three"];
+    assert_eq!(config.models.packs, packs.map(Path::new));
     assert_eq!(source.ignored, ["TUSOU_CORPORA"]);
     assert_eq!(
         source.variables,
         [
             "TUSOU_CRAWLER_HOSTS",
             "TUSOU_LOG_FORMAT",
+            "TUSOU_MODELS_FOLDER",
             "TUSOU_MODELS_PACKS",
             "TUSOU_NETWORK_ALLOW"
         ]
@@ -111,6 +114,8 @@ api_url = "http://tusou:sesame4@mq:15672"
 username = "elastic"
 password = "sesame5"
 api_key = "sesame6"
+[models]
+hub_token = "sesame7"
 "#,
     );
     let (config, _) = fixture.load(&[]).expect("a good configuration");
@@ -127,6 +132,7 @@ api_key = "sesame6"
     elasticsearch.api_key = "***"
     elasticsearch.password = "***"
     elasticsearch.username = "elastic"
+    models.hub_token = "***"
     rabbitmq.api_url = "http://tusou:***@mq:15672/"
     "#);
 }
@@ -198,7 +204,7 @@ packs = []
       indexer.prefetch = "many": is no whole number; give one like 1000 (tusou.toml line 16)
       log.format = "xml": unknown variant `xml`, expected `text` or `json`; give one like "text" (tusou.toml line 31)
       log.level = "info,=loud=": invalid filter directive; give `info` or `info,tusou_crawler=debug` (tusou.toml line 30)
-      models.packs = []: names no model pack; give the folder of one (tusou.toml line 37)
+      models.packs = []: names no model pack; give one like ["lite"] (tusou.toml line 37)
       network.allow = ["127.0.0.0/8", "localhost"]: at [1]: invalid IP address syntax; give one like ["127.0.0.0/8"] (tusou.toml line 24)
       search.timeout_ms = 100000000: is out of range; give 1 to 86400000 (variable TUSOU_SEARCH_TIMEOUT_MS)
       serach: there is no such section; did you mean `search`? (tusou.toml line 33)

@@ -10,12 +10,13 @@ use super::Config;
 pub(super) type Keys = BTreeMap<String, Value>;
 
 /// Values that no message and no listing shows.
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 6] = [
     "database.url",
     "amqp.url",
     "rabbitmq.api_url",
     "elasticsearch.password",
     "elasticsearch.api_key",
+    "models.hub_token",
 ];
 
 /// The most characters of a value that a message shows.

@@ -105,7 +105,7 @@ pub fn load_with(
 
     let bad: BTreeSet<String> = problems.iter().map(|problem| problem.key.clone()).collect();
     given.retain(|key, _| !bad.contains(key));
-    let config = assemble(&given);
+    let mut config = assemble(&given);
     let values = keys::leaves(&config);
     for fault in validate::faults(&config) {
         if fault
@@ -124,6 +124,7 @@ pub fn load_with(
         });
     }
     if problems.is_empty() {
+        config.models.locate_packs();
         Ok((config, source))
     } else {
         problems.sort_by(|one, other| one.key.cmp(&other.key));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Amqp, Config, Database, Elasticsearch, Rabbitmq, keys};
+use super::{Amqp, Config, Database, Elasticsearch, Models, Rabbitmq, keys};
 
 /// What stands where a secret was.
 const MASK: &str = "***";
@@ -16,12 +16,15 @@ impl Config {
             &mut shown.amqp.url,
             &mut shown.rabbitmq.api_url,
             &mut shown.elasticsearch.url,
+            &mut shown.models.hub_url,
+            &mut shown.models.pypi_url,
         ] {
             *url = mask_url(url);
         }
         for secret in [
             &mut shown.elasticsearch.password,
             &mut shown.elasticsearch.api_key,
+            &mut shown.models.hub_token,
         ] {
             *secret = mask(secret);
         }
@@ -31,7 +34,9 @@ impl Config {
     /// Every key whose value is not the default's, as `section.key` and its value in TOML, masked
     /// as [`Config::redacted`] masks it.
     pub fn differences(&self) -> Vec<(String, String)> {
-        let defaults = keys::leaves(&Self::default());
+        let mut defaults = Self::default();
+        defaults.models.locate_packs();
+        let defaults = keys::leaves(&defaults);
         let values = keys::leaves(self);
         let shown = keys::leaves(&self.redacted());
         shown
@@ -106,6 +111,20 @@ impl fmt::Debug for Elasticsearch {
             .field("shards", &self.shards)
             .field("replicas", &self.replicas)
             .field("timeout_ms", &self.timeout_ms)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Models {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Models")
+            .field("runtime", &self.runtime)
+            .field("packs", &self.packs)
+            .field("folder", &self.folder)
+            .field("hub_url", &mask_url(&self.hub_url))
+            .field("hub_token", &mask(&self.hub_token))
+            .field("pypi_url", &mask_url(&self.pypi_url))
+            .field("offline", &self.offline)
             .finish()
     }
 }

@@ -106,7 +106,7 @@ fn numbers(config: &Config) -> Vec<Fault> {
 fn urls(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
     let http: &[&str] = &["http", "https"];
-    let wanted: [(&str, &str, &[&str]); 5] = [
+    let wanted: [(&str, &str, &[&str]); 7] = [
         (
             "database.url",
             &config.database.url,
@@ -116,6 +116,8 @@ fn urls(config: &Config) -> Vec<Fault> {
         ("rabbitmq.api_url", &config.rabbitmq.api_url, http),
         ("elasticsearch.url", &config.elasticsearch.url, http),
         ("search.url", &config.search.url, http),
+        ("models.hub_url", &config.models.hub_url, http),
+        ("models.pypi_url", &config.models.pypi_url, http),
     ];
     for (key, text, schemes) in wanted {
         let example = format!("{}://host:port", schemes[0]);
@@ -182,8 +184,18 @@ fn names(config: &Config) -> Vec<Fault> {
         faults.push(fault("render.hosts", reason));
     }
     if config.models.packs.is_empty() {
-        let reason = "names no model pack; give the folder of one";
+        let reason = "names no model pack; give one like [\"lite\"]";
         faults.push(fault("models.packs", reason));
+    }
+    // It goes into a header.
+    if !config
+        .models
+        .hub_token
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic())
+    {
+        let reason = "holds what no token holds; give the token alone";
+        faults.push(fault("models.hub_token", reason));
     }
     faults
 }

@@ -2,11 +2,11 @@
 
 mod crawler;
 mod discovery;
+mod models;
 mod pictures;
 mod render;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use super::keep::KeepOriginals;
 
 pub use crawler::Crawler;
 pub use discovery::Discovery;
+pub use models::{Device, Models};
 pub use pictures::Pictures;
 pub use render::Render;
 pub(super) use render::is_host_pattern;
@@ -180,25 +181,6 @@ impl Default for Blobs {
     }
 }
 
-/// `[models]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Models {
-    /// The shared library of ONNX Runtime.
-    pub runtime: PathBuf,
-    /// Folders of model packs; the first fills `image_embedding`.
-    pub packs: Vec<PathBuf>,
-}
-
-impl Default for Models {
-    fn default() -> Self {
-        Self {
-            runtime: "/usr/lib/libonnxruntime.so".into(),
-            packs: vec!["/var/lib/tusou/models/lite".into()],
-        }
-    }
-}
-
 /// `[network]`
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -250,8 +232,12 @@ pub struct Encoder {
     pub batch_wait_ms: u64,
     /// Pictures decoded at once; 0 for one a core.
     pub decode_threads: usize,
-    /// Model sessions that run at once; 0 for one a core.
+    /// Model runs at once; 0 for one a core on the processor, and two on a GPU.
     pub sessions: usize,
+    /// Whether JPEGs are decoded whole. Otherwise they are decoded at a half, a quarter or an eighth of
+    /// their size where that is enough for every model, which is faster and moves an embedding by less
+    /// than a cosine of 0.001.
+    pub exact: bool,
     /// The most bytes of an original.
     pub max_image_bytes: u64,
     /// The most pixels of a picture.
@@ -269,6 +255,7 @@ impl Default for Encoder {
             batch_wait_ms: 50,
             decode_threads: 0,
             sessions: 0,
+            exact: false,
             max_image_bytes: 16 << 20,
             max_image_pixels: 100_000_000,
             decode_timeout_ms: 30_000,
