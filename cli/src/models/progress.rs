@@ -222,13 +222,12 @@ mod tests {
 
     #[test]
     fn a_terminal_is_written_over_and_a_file_is_not() {
-        for (terminal, wanted) in [
-            (false, "  a  10 B of 100 B\n  a  100 B of 100 B\n"),
-            (
-                true,
-                "\r\x1b[K  a  10 B of 100 B\r\x1b[K  a  100 B of 100 B\n",
-            ),
-        ] {
+        let over = "\r\x1b[K";
+        let written_over = format!(
+            "{over}  a  10 B of 100 B{over}  a  100 B of 100 B\n{over}  b  1.0 MB of 2.0 MB"
+        );
+        let plain = "  a  100 B of 100 B\n  b  1.0 MB of 2.0 MB\n";
+        for (terminal, wanted) in [(false, plain), (true, written_over.as_str())] {
             let kept = Kept::default();
             let progress = Progress::on(terminal, Box::new(kept.clone()));
             progress.begin("a", 100, 10);

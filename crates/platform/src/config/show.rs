@@ -119,6 +119,7 @@ impl fmt::Debug for Models {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Models")
             .field("runtime", &self.runtime)
+            .field("device", &self.device)
             .field("packs", &self.packs)
             .field("folder", &self.folder)
             .field("hub_url", &mask_url(&self.hub_url))

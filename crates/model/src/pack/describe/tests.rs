@@ -417,9 +417,15 @@ fn golden_packs_are_read_as_python_knows_them() {
             .describe()
             .unwrap_or_else(|error| panic!("{}: {error}", from.display()));
         let found = serde_json::to_value(&manifest).expect("a manifest has plain values");
-        for key in ["dimension", "textual"] {
-            assert_eq!(found[key], expected[key], "{}: {key}", from.display());
-        }
+        assert_eq!(
+            found["dimension"],
+            expected["dimension"],
+            "{}",
+            from.display()
+        );
+        let textual: Option<Textual> =
+            serde_json::from_value(expected["textual"].clone()).expect("it is a tower");
+        assert_eq!(manifest.textual, textual, "{}", from.display());
         let wanted = expected["visual"].as_object().expect("it is an object");
         for (key, value) in wanted {
             assert_eq!(&found["visual"][key], value, "{}: {key}", from.display());
