@@ -31,6 +31,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         crawler::server::serve(&spec).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    if only.as_deref() == Some(encoder::gpu::ARGUMENT) {
+        Box::pin(encoder::gpu::run(std::env::args().skip(2))).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(name) = only.as_deref().filter(|name| !NAMES.contains(name)) {
         anyhow::bail!("`{name}` is no benchmark: there are {}", NAMES.join(", "));
     }
@@ -55,7 +59,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         figures.extend(run.context("the benchmark `wanted` failed")?);
     }
     if wanted("encoder") {
-        figures.extend(encoder::run().context("the benchmark `encoder` failed")?);
+        let run = Box::pin(encoder::run()).await;
+        figures.extend(run.context("the benchmark `encoder` failed")?);
     }
     report::print(&figures);
     report::write(&figures)?;
