@@ -1,5 +1,6 @@
 //! The command against the real stores.
 
+mod backfill;
 mod commands;
 mod control;
 mod dead;

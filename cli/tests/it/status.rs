@@ -1,5 +1,7 @@
 //! Counts over rows in every state.
 
+use std::collections::BTreeMap;
+
 use tusou_cli::status::{Status, gather};
 use tusou_contract::Queue;
 use tusou_testkit::World;
@@ -29,9 +31,16 @@ const ROWS: &str = "
         SELECT image_id, 1, image_url_id FROM image_urls WHERE image_id IS NOT NULL;
     INSERT INTO sightings (image_id, page_id, image_url_id, gone_since) VALUES (sha256('1'), 8, 1, now());
     INSERT INTO encodings (image_id, failure) SELECT sha256(n::text::bytea), CASE WHEN n = 6 THEN 'decode_failed' END
-        FROM generate_series(1, 6) AS n;
+        FROM generate_series(1, 7) AS n;
+    INSERT INTO embeddings (image_id, digest, model, vector)
+        SELECT sha256(n::text::bytea), 'd1', 'tiny', '' FROM generate_series(1, 4) AS n;
+    INSERT INTO model_failures (image_id, digest, model, reason) VALUES
+        (sha256('7'), 'd1', 'tiny', 'not_finite'), (sha256('1'), 'd2', 'further', 'not_finite');
     INSERT INTO generations (index_name, mapping_version, models, state) VALUES
-        ('other', 1, '[]', 'live'), ('mine', 1, '[]', 'live'), ('old', 1, '[]', 'retired');
+        ('other', 1, '[]', 'live'),
+        ('mine', 1, '[{\"field\": \"image_embedding\", \"model\": \"tiny\", \"digest\": \"d1\", \"dimension\": 4},
+                     {\"field\": \"copy_embedding\", \"model\": \"further\", \"digest\": \"d2\", \"dimension\": 4}]', 'live'),
+        ('old', 1, '[]', 'retired');
     INSERT INTO indexed (generation_id, image_id, rev, refusal) VALUES
         (2, sha256('1'), 5, NULL), (2, sha256('2'), 5, NULL), (2, sha256('3'), 4, NULL),
         (2, sha256('4'), 5, 'document_parsing_exception: no magnitude'), (2, sha256('5'), 4, 'document_parsing_exception: x'),
@@ -65,6 +74,13 @@ async fn a_status_counts_every_row_once() {
     ] {
         assert!(rate > 0.0, "{rates:?}");
     }
+    // Those that are configured come first.
+    let models = status.models.iter().filter(|model| !model.configured);
+    let told: Vec<_> = models
+        .map(|model| (&*model.model, model.made, model.lacking, &model.failed))
+        .collect();
+    let failed = BTreeMap::from([("not_finite".to_owned(), 1)]);
+    assert_eq!(told, [("tiny", 4, 1, &failed), ("further", 0, 5, &failed)]);
     assert_eq!(status.services.len(), 4);
     assert_eq!(status.held_up.len(), 4, "{:?}", status.held_up);
     insta::assert_json_snapshot!(Status {
@@ -72,6 +88,8 @@ async fn a_status_counts_every_row_once() {
         time_left_seconds: None,
         // Ports differ from run to run.
         services: Vec::new(),
+        // So do the packs of the machine.
+        models: Vec::new(),
         held_up: Vec::new(),
         ..status
     });

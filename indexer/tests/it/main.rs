@@ -2,5 +2,6 @@
 
 mod documents;
 mod indexes;
+mod models;
 mod support;
 mod trouble;

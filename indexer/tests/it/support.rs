@@ -24,15 +24,25 @@ pub(crate) async fn world(test: &str) -> World {
 }
 
 pub(crate) fn write_pack(folder: &std::path::Path, name: &str, digit: char) {
+    write_pack_with(folder, name, digit, "");
+}
+
+/// A pack with further keys, each after a comma.
+pub(crate) fn write_pack_with(folder: &std::path::Path, name: &str, digit: char, keys: &str) {
     let sha256 = digit.to_string().repeat(64);
-    let manifest =
-        format!(r#"{{"name":"{name}","dimension":4,"files":{{"visual/model.onnx":"{sha256}"}}}}"#);
+    let manifest = format!(
+        r#"{{"name":"{name}","dimension":4,"files":{{"visual/model.onnx":"{sha256}"}}{keys}}}"#
+    );
     std::fs::create_dir_all(folder).expect("the world's folder can be written");
     std::fs::write(folder.join("pack.json"), manifest).expect("the world's folder can be written");
 }
 
 fn digest(world: &World) -> String {
-    let manifest = world.config.models.packs[0].join("pack.json");
+    digest_of(&world.config.models.packs[0])
+}
+
+pub(crate) fn digest_of(pack: &std::path::Path) -> String {
+    let manifest = pack.join("pack.json");
     let manifest = std::fs::read(manifest).expect("the pack was written");
     PackManifest::from_json(&manifest)
         .expect("the pack is whole")
