@@ -29,7 +29,7 @@ const MAX_FIELD: usize = 64;
 pub struct PackManifest {
     /// The pack's name: `lite`. Lower-case ASCII letters, digits, `-` and `_`.
     pub name: String,
-    /// Numbers that the picture tower makes of a picture: of a vector, or of a row of scores.
+    /// Numbers in a vector; 1 for a score.
     pub dimension: usize,
     /// The document's field where the pack is not the first: `copy_embedding`.
     #[serde(default)]
@@ -54,7 +54,7 @@ pub struct VisualPart {
 pub struct ScorePart {
     /// The document's field: [`NSFW`].
     pub field: String,
-    /// Its place among the numbers, from 0.
+    /// Its place in the picture tower's row of numbers, from 0.
     pub column: usize,
 }
 
