@@ -50,6 +50,8 @@ pub(super) fn for_world(base: &Config, name: &str, folder: &Path) -> anyhow::Res
     // The disk that the tests share is nobody's but theirs.
     config.blobs.min_free_bytes = 1 << 20;
     config.network.allow = vec!["127.0.0.0/8".parse().context("a loopback range")?];
+    // The first model alone: each costs every encoder its loading. Tests of several name their own.
+    config.models.packs.truncate(1);
     config.log.level = "info".into();
 
     config.crawler.host_delay_ms = 0;
