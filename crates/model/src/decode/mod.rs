@@ -62,8 +62,8 @@ pub enum Detail {
     /// All: every pixel is as the reference decodes it.
     Whole,
     /// At least so many pixels along each side, or all where there are fewer. A JPEG is then decoded at
-    /// a half, a quarter or an eighth of its size, which is many times faster; other formats are
-    /// decoded whole.
+    /// a half, a quarter or an eighth of its size, in less time and much less memory; other formats
+    /// are decoded whole.
     Cover {
         /// Pixels along the shorter side.
         short: u32,
