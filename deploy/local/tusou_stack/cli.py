@@ -64,6 +64,7 @@ def up(options):
             building.result()
     if wanted_services:
         with paths.locked():
+            pack.fetch()
             services.migrate()
             for name in wanted_services:
                 services.start(name, config + pack.identity())
@@ -85,7 +86,9 @@ def obtain(options):
     with paths.locked():
         paths.make_folders()
         others = [onnxruntime.obtain, pack.obtain, stamps.obtain, handbook.obtain, chromium.obtain]
-        _together([store.obtain for store in STORES] + others)
+        # What is fetched is fetched by a command that is built first.
+        _together([store.obtain for store in STORES] + others + [services.build])
+        pack.fetch()
 
 
 def down(options):

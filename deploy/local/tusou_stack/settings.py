@@ -27,7 +27,8 @@ url = "file://{blobs}"
 
 [models]
 runtime = "{runtime}"
-packs = ["{pack}"]
+folder = "{models}"
+packs = [{packs}]
 
 # A crawl of this machine's own sites; no other private address is allowed.
 [network]
@@ -66,7 +67,8 @@ def write():
         elasticsearch=elasticsearch.url(),
         blobs=paths.BLOBS,
         runtime=paths.RUNTIME,
-        pack=pack.LITE,
+        models=paths.MODELS,
+        packs=", ".join('"%s"' % name for name in pack.USED),
         chromium=chromium.program(),
         **values,
     )
@@ -85,7 +87,8 @@ def variables():
         "TUSOU_ELASTICSEARCH_URL": elasticsearch.url(),
         "TUSOU_BLOBS_URL": "file://%s" % paths.BLOBS,
         "TUSOU_MODELS_RUNTIME": str(paths.RUNTIME),
-        "TUSOU_MODELS_PACKS": str(pack.LITE),
+        "TUSOU_MODELS_FOLDER": str(paths.MODELS),
+        "TUSOU_MODELS_PACKS": ",".join(pack.USED),
         "TUSOU_RENDER_CHROMIUM": chromium.program(),
         "TUSOU_STAMPS": str(stamps.FOLDER),
         "TUSOU_HANDBOOK": str(handbook.FOLDER),
