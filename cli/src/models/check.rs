@@ -13,7 +13,7 @@ use tusou_platform::telemetry::chain;
 use super::args::Check;
 use super::catalogue::find;
 use super::error::ModelsError;
-use super::say;
+use super::{licence, say};
 use crate::format::json;
 
 /// The picture: its sides, as photographs have them.
@@ -178,7 +178,7 @@ fn text(report: &Report) -> String {
         report.folder,
         report.files,
         &report.identity[..16],
-        report.licence
+        licence(&report.licence)
     );
     let makes = match report.score {
         Some(score) => format!("a score ({score:.3} for a plain picture)"),

@@ -11,7 +11,7 @@ use super::catalogue::{BuiltIn, From, Repository, find};
 use super::error::ModelsError;
 use super::progress::Progress;
 use super::staging::Staging;
-use super::{hub, lite, pypi, say, wheel, write_manifest};
+use super::{hub, licence, lite, pypi, say, wheel, write_manifest};
 
 /// The hub's branch where none is asked for.
 const MAIN: &str = "main";
@@ -113,7 +113,7 @@ pub(super) async fn run(
             "{} is in {}: {what}, licence {}",
             model.name,
             place.display(),
-            pack.manifest().licence
+            licence(&pack.manifest().licence)
         ),
     )?;
     say(out, &format!("its identity is {}", &digest[..16]))?;

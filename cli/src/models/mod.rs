@@ -64,6 +64,14 @@ fn write_manifest(
         .map_err(ModelsError::folder("write", &path))
 }
 
+/// A licence in a few words: terms of several clauses lie beside the model.
+fn licence(text: &str) -> String {
+    match text.contains("; ") {
+        true => "its own terms (LICENSE and pack.json in the folder)".to_owned(),
+        false => crate::format::one_line(text, 60),
+    }
+}
+
 /// Whether a pack may be called so.
 fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);

@@ -85,6 +85,16 @@ impl Staging {
     }
 }
 
+/// Nothing is left of what came to nothing, but for what was downloaded.
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What cannot be removed is emptied by the next run.
+        let _ = fs::remove_dir_all(self.pack());
+        let _ = fs::remove_dir(self.downloads());
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
 fn rename(from: &Path, to: &Path) -> Result<(), ModelsError> {
     fs::rename(from, to).map_err(ModelsError::folder("put into its place", from))
 }

@@ -8,6 +8,17 @@ use tusou_contract::{Disposition, Verdict};
 /// A model that cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
+    /// There is no pack.
+    #[error(
+        "no model is in {folder}: `tusou models fetch {name}` gets it where that is a known name (`tusou models list`), and \
+         `tusou models add {folder}` makes one of a model's files"
+    )]
+    Absent {
+        /// Where it should be.
+        folder: PathBuf,
+        /// Its name, by the folder's.
+        name: String,
+    },
     /// A file of the pack cannot be read.
     #[error("{path} cannot be read: build or fetch the model pack again")]
     Read {

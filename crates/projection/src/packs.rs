@@ -92,9 +92,11 @@ fn manifest(folder: &Path) -> Result<PackManifest, Error> {
     let path = folder.join(MANIFEST);
     let json = std::fs::read(&path).map_err(|cause| {
         Error::Packs(format!(
-            "`models.packs` names {}, and {} cannot be read ({cause}); name the folder of a model pack",
+            "`models.packs` names {}, and {} cannot be read ({cause}); `tusou models fetch {}` gets it where that is a \
+             known name, or name the folder of a model pack",
             folder.display(),
             path.display(),
+            folder.file_name().unwrap_or_default().to_string_lossy(),
         ))
     })?;
     PackManifest::from_json(&json).map_err(|error| {
@@ -120,6 +122,7 @@ mod tests {
             error.contains("models.packs") && error.contains("/nowhere/lite"),
             "{error}"
         );
+        assert!(error.contains("`tusou models fetch lite`"), "{error}");
         let error = models(&[]).expect_err("no pack is named").to_string();
         assert!(error.contains("models.packs"), "{error}");
     }

@@ -31,10 +31,17 @@ impl Pack {
     /// Opens a pack and checks every file against the manifest.
     ///
     /// # Errors
-    /// [`ModelError::Read`] and [`ModelError::Invalid`], which name the file.
+    /// [`ModelError::Absent`]; [`ModelError::Read`] and [`ModelError::Invalid`], which name the file.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, ModelError> {
         let folder = folder.into();
         let path = folder.join(MANIFEST);
+        if !path.exists() {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            return Err(ModelError::Absent {
+                name: name.into_owned(),
+                folder,
+            });
+        }
         let manifest: Manifest = read_json(&path)?;
         let invalid = |reason| ModelError::Invalid {
             path: path.clone(),
@@ -216,6 +223,9 @@ mod tests {
             );
         }
         let error = Pack::open(folder.path().join("absent")).expect_err("nothing is there");
-        assert!(error.to_string().contains("absent"), "{error}");
+        assert!(
+            error.to_string().contains("tusou models fetch absent"),
+            "{error}"
+        );
     }
 }
