@@ -43,7 +43,8 @@ impl Turn {
 /// Those of images that every written index has the embeddings for (a model that failed a week ago is not
 /// waited for), or that were given up and whose
 /// failure and original are both a week old: `tusou dead retry` and a new attempt find it until then.
-/// Pictures of an imported folder stay: nobody could fetch them again.
+/// Pictures of an imported folder stay: nobody could fetch them again. So do those that were fetched again for a
+/// model, until they are encoded.
 pub(crate) async fn disclaim(
     pool: &PgPool,
     days: u32,
@@ -52,7 +53,7 @@ pub(crate) async fn disclaim(
     let rows: Vec<Vec<u8>> = sqlx::query_scalar(
         "UPDATE images SET original_dropped_at = now() WHERE image_id IN (
              SELECT image_id FROM images JOIN encodings USING (image_id)
-             WHERE original_dropped_at IS NULL AND relative_path IS NULL
+             WHERE original_dropped_at IS NULL AND relative_path IS NULL AND NOT encode_again
                AND stored_at <= now() - make_interval(days => $1)
                AND ((failure IS NOT NULL
                      AND GREATEST(encoded_at, stored_at) <= now() - make_interval(days => $3)) OR (

@@ -25,7 +25,8 @@ pub(crate) async fn store(
     let failed = Error::database("store embeddings");
     let mut tx = pool.begin().await.map_err(&failed)?;
     let asked: BTreeSet<ImageId> = outcomes.iter().map(|message| message.image_id).collect();
-    let known = lock(&mut tx, &asked).await.map_err(&failed)?;
+    let locked = lock(&mut tx, &asked).await.map_err(&failed)?;
+    let known: BTreeSet<ImageId> = locked.iter().map(|(id, _)| *id).collect();
     let outcomes: Vec<(ImageId, &EncodingOutcome)> = outcomes
         .iter()
         .filter(|message| known.contains(&message.image_id))
@@ -51,27 +52,42 @@ pub(crate) async fn store(
         .execute(&mut *tx)
         .await
         .map_err(&failed)?;
+    let encoded: Vec<&[u8]> = locked
+        .iter()
+        .filter(|(_, encode_again)| *encode_again)
+        .map(|(id, _)| id.as_bytes().as_slice())
+        .collect();
+    if !encoded.is_empty() {
+        // What their originals were fetched again for is done: they may be dropped.
+        sqlx::query("UPDATE images SET encode_again = false WHERE image_id = ANY($1)")
+            .bind(&encoded)
+            .execute(&mut *tx)
+            .await
+            .map_err(&failed)?;
+    }
     tx.commit().await.map_err(&failed)?;
     Ok(asked.difference(&known).copied().collect())
 }
 
 /// Locks the images' rows, in one order so that two writers cannot wait for each other; those
-/// that are there.
+/// that are there, and whether they were fetched again to be encoded.
 async fn lock(
     tx: &mut Transaction<'_, Postgres>,
     ids: &BTreeSet<ImageId>,
-) -> sqlx::Result<BTreeSet<ImageId>> {
+) -> sqlx::Result<Vec<(ImageId, bool)>> {
     let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
-    let known: Vec<Vec<u8>> = sqlx::query_scalar(
-        "SELECT image_id FROM images WHERE image_id = ANY($1) ORDER BY image_id FOR NO KEY UPDATE",
+    let known: Vec<(Vec<u8>, bool)> = sqlx::query_as(
+        "SELECT image_id, encode_again AND original_dropped_at IS NULL FROM images
+         WHERE image_id = ANY($1) ORDER BY image_id FOR NO KEY UPDATE",
     )
     .bind(&ids)
     .fetch_all(&mut **tx)
     .await?;
-    Ok(known
-        .iter()
-        .map(|id| ImageId::from_digest(id).expect("the schema checks the length"))
-        .collect())
+    let read = |(id, encode_again): (Vec<u8>, bool)| {
+        let id = ImageId::from_digest(&id).expect("the schema checks the length");
+        (id, encode_again)
+    };
+    Ok(known.into_iter().map(read).collect())
 }
 
 async fn upsert_embeddings(

@@ -407,11 +407,16 @@ async fn to_encode_again(
     }
     let mut again = HashSet::new();
     if !images.restored.is_empty() {
-        // Their rows are locked: the originals were just claimed again.
         let asked: Vec<Vec<u8>> = sqlx::query_scalar(
-            "UPDATE images SET encode_again = false WHERE image_id = ANY($1) AND encode_again RETURNING image_id",
+            "SELECT image_id FROM images WHERE image_id = ANY($1) AND encode_again",
         )
-        .bind(images.restored.iter().map(|id| &id.as_bytes()[..]).collect::<Vec<_>>())
+        .bind(
+            images
+                .restored
+                .iter()
+                .map(|id| &id.as_bytes()[..])
+                .collect::<Vec<_>>(),
+        )
         .fetch_all(&mut *tx)
         .await?;
         again.extend(asked.iter().map(|digest| image_id(digest)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tusou_contract::{BlobKey, ImageFormat, ImageId, Queue};
 use tusou_platform::config::KeepOriginals;
-use tusou_testkit::{Chain, Gallery, Reply, Site, World, pictures, wait_until};
+use tusou_testkit::{Chain, Gallery, Reply, Service, Site, World, pictures, wait_until};
 
 /// Bounds a test that failed.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -348,6 +348,25 @@ async fn originals_that_are_not_kept_come_back_for_another_model() {
     })
     .await;
     gallery.check(&chain.shown().await);
+
+    // A model of scores: no index lacks anything, and yet they are encoded again before they go.
+    let scores = super::models::score_pack();
+    chain.world.config.models.packs.push(scores);
+    chain.encoder.terminate().await;
+    chain.encoder = Service::spawn(&chain.world, "tusou-encoder").await;
+    let said = chain
+        .tusou(&["reconcile", "--model", "nsfw-like", "--repair"])
+        .await;
+    assert!(said.contains("9 are encoded again"), "{said}");
+    wait_until(LIMIT, "every picture to have its score", async || {
+        let documents = chain.world.documents().await;
+        documents.len() == 9 && documents.iter().all(|document| document.nsfw.is_some())
+    })
+    .await;
+    wait_until(LIMIT, "the originals to be dropped once more", async || {
+        gone(&chain).await
+    })
+    .await;
 
     // An index that wants another model's embeddings, while nobody encodes.
     chain.encoder.kill().await;

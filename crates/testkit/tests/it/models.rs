@@ -51,7 +51,7 @@ fn partly_pack(world: &World) -> PathBuf {
 }
 
 /// A pack of scores, of random weights.
-fn score_pack() -> PathBuf {
+pub(super) fn score_pack() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/packs/nsfw-like")
 }
 
