@@ -2,6 +2,7 @@
 
 mod hub;
 mod index;
+mod packs;
 mod server;
 
 use std::collections::BTreeMap;
