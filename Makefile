@@ -75,6 +75,9 @@ soak: ready ## take one thing away for MINUTES=10 at full speed: do the bounds h
 corpora: ## get the hostile files that the tests serve, into .stack/corpora
 	@deploy/corpora
 
+parity: ## the article's two towers beside sentence-transformers and transformers; gets torch, gigabytes
+	@deploy/models/reference/parity
+
 pack: ## build the model pack `lite` and get all other parts, starting nothing
 	@$(STACK) obtain
 

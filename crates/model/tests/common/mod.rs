@@ -29,6 +29,14 @@ pub(crate) fn stamps() -> PathBuf {
     )
 }
 
+/// The Debian handbook as HTML, with its screenshots.
+pub(crate) fn handbook() -> PathBuf {
+    found(
+        "TUSOU_HANDBOOK",
+        "programs/debian-handbook/usr/share/doc/debian-handbook/html",
+    )
+}
+
 /// ONNX Runtime.
 pub(crate) fn runtime() -> Runtime {
     Runtime::load(&found(
