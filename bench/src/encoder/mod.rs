@@ -28,13 +28,13 @@ use ours::{BATCH, Ours, Setting, root};
 const PHOTOS: u32 = 32;
 /// Files, of which no two have the same bytes.
 const FILES: usize = 512;
-/// Files that each run goes through: whole batches for each of two sessions, some five seconds.
-const SPLIT_PICTURES: usize = 96;
-const F32_PICTURES: usize = 160;
-const INT8_PICTURES: usize = 320;
+/// Files that each run goes through: whole batches for each of two sessions, some seconds.
+const SPLIT_PICTURES: usize = 64;
+const F32_PICTURES: usize = 128;
+const INT8_PICTURES: usize = 256;
 const ROUNDS: usize = 5;
 /// How long a floor runs.
-const MODEL_TIME: Duration = Duration::from_secs(5);
+const MODEL_TIME: Duration = Duration::from_secs(4);
 const DECODE_TIME: Duration = Duration::from_millis(1_500);
 
 /// Ours, and the floor's or the peer's.
