@@ -6,7 +6,7 @@ use std::time::Duration;
 use tusou_contract::{Disposition, Embedding, ModelFailure, Score, Verdict as _};
 use tusou_model::{
     Batcher, Device, ModelError, Needed, Pack, PictureInput, Provider, RgbImage, Row, Runtime,
-    VisionModel, Window, thumbnail,
+    Stalled, VisionModel, Window, thumbnail,
 };
 use tusou_platform::config;
 
@@ -16,7 +16,7 @@ use crate::metrics;
 
 /// A model that ends no batch for so long while pictures wait is not well. The largest model takes a
 /// few seconds for a batch on one core.
-const STALLED: Duration = Duration::from_secs(120);
+pub(crate) const STALLED: Duration = Duration::from_secs(120);
 
 /// Every configured model, in the order of the configuration.
 #[derive(Debug)]
@@ -102,21 +102,22 @@ impl Models {
         Ok(made)
     }
 
-    /// An error where pictures wait and some model ends no batch.
-    pub(crate) fn check_progress(&self) -> Result<(), String> {
-        for tower in &self.0 {
-            let stalled = tower.batcher.stalled();
-            if stalled.since > STALLED {
-                return Err(format!(
-                    "model {} has ended no batch for {} s while {} pictures wait: restart the encoder",
-                    tower.name,
-                    stalled.since.as_secs(),
-                    stalled.items
-                ));
-            }
-        }
-        Ok(())
+    /// An error where pictures wait and some model has ended no batch for longer than `most`.
+    pub(crate) fn check_progress(&self, most: Duration) -> Result<(), String> {
+        let mut towers = self.0.iter();
+        towers.try_for_each(|tower| check(&tower.name, tower.batcher.stalled(), most))
     }
+}
+
+fn check(model: &str, stalled: Stalled, most: Duration) -> Result<(), String> {
+    if stalled.since <= most {
+        return Ok(());
+    }
+    Err(format!(
+        "model {model} has ended no batch for {} s while {} pictures wait: restart the encoder",
+        stalled.since.as_secs(),
+        stalled.items
+    ))
 }
 
 impl Tower {
@@ -205,3 +206,6 @@ fn device(configured: config::Device) -> Device {
         config::Device::Cuda => Device::Cuda,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::engine::{Engine, Probe};
 use crate::error::{EncoderError, in_words};
 use crate::metrics;
-use crate::models::Models;
+use crate::models::{Models, STALLED};
 use crate::picture::{Stages, Stop, is_alone};
 use crate::session::Session;
 
@@ -156,7 +156,7 @@ async fn wait_for_blobs(
 /// Says that the encoder is not well while pictures wait and no model run ends.
 async fn watch(models: Arc<Models>, health: Health, ending: Shutdown) {
     while ending.sleep(LOOK).await {
-        health.set("models", models.check_progress());
+        health.set("models", models.check_progress(STALLED));
     }
 }
 

@@ -163,10 +163,10 @@ fn number(variable: &str) -> Option<u64> {
 
 /// Numbers that look random and are the same for the same start (SplitMix64).
 #[derive(Debug)]
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn new(start: u64) -> Self {
+    pub(crate) fn new(start: u64) -> Self {
         Self(start.wrapping_mul(0xd134_2543_de82_ef95))
     }
 
@@ -178,20 +178,20 @@ impl Dice {
     }
 
     /// Below `end`, which is one at least.
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).expect("it is below a length")
     }
 
-    fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         self.next().to_le_bytes()[7]
     }
 
-    fn choice<'a, T>(&mut self, among: &'a [T]) -> &'a T {
+    pub(crate) fn choice<'a, T>(&mut self, among: &'a [T]) -> &'a T {
         &among[self.below(among.len())]
     }
 
     /// A part of these bytes: mostly a short one.
-    fn range(&mut self, of: &[u8]) -> std::ops::Range<usize> {
+    pub(crate) fn range(&mut self, of: &[u8]) -> std::ops::Range<usize> {
         let start = self.below(of.len() + 1);
         let most = of.len() - start;
         let most = if self.below(4) == 0 {

@@ -1,89 +1,13 @@
-//! The encoder as a process, with the real broker, blobs and model.
+//! Pictures that are good, bad, away, interrupted, back-filled and paused.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tusou_contract::queue::ENCODER_PAUSED;
-use tusou_contract::{
-    BlobKey, Encoding, EncodingOutcome, ImageEmbedded, ImageFetched, ImageFormat, ImageId, Queue,
-};
-use tusou_platform::broker::{Broker, Outgoing, Subscription};
+use tusou_contract::{BlobKey, EncodingOutcome, ImageFetched, ImageFormat, ImageId, Queue};
+use tusou_platform::broker::Outgoing;
 use tusou_testkit::{Service, World, pictures, wait_until};
 
-/// Bounds a test that failed.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Stores bytes as the crawler does, and answers the message that it would send.
-async fn stored(world: &World, bytes: Vec<u8>, format: ImageFormat) -> ImageFetched {
-    let image_id = ImageId::of(&bytes);
-    let blob_key = BlobKey::original(&image_id, format);
-    world
-        .blobs()
-        .put(&blob_key, Bytes::from(bytes))
-        .await
-        .expect("the folder can be written");
-    ImageFetched {
-        image_id,
-        blob_key,
-        format,
-    }
-}
-
-async fn send(broker: &Broker, messages: &[Outgoing]) {
-    let sent = broker.publish(messages).await.expect("the broker answers");
-    assert!(sent.iter().all(Result::is_ok), "{sent:?}");
-}
-
-async fn results(broker: &Broker) -> Subscription {
-    broker
-        .subscribe(Queue::ImagesEmbedded, 100)
-        .await
-        .expect("the queue is there")
-}
-
-/// The next results, by image.
-async fn receive(results: &mut Subscription, count: usize) -> HashMap<ImageId, EncodingOutcome> {
-    let mut outcomes = HashMap::new();
-    while outcomes.len() < count {
-        let delivery = tokio::time::timeout(LIMIT, results.next())
-            .await
-            .expect("a result comes");
-        let delivery = delivery.expect("the broker answers");
-        let message: ImageEmbedded = delivery.read().expect("the encoder writes such messages");
-        assert_eq!(delivery.id(), message.image_id.to_string());
-        delivery.ack().await.expect("the broker answers");
-        outcomes.insert(message.image_id, message.outcome);
-    }
-    outcomes
-}
-
-fn encoded(outcome: &EncodingOutcome) -> &Encoding {
-    match outcome {
-        EncodingOutcome::Encoded(encoding) => encoding,
-        EncodingOutcome::Failed { reason, detail } => panic!("{reason}: {detail}"),
-    }
-}
-
-fn reason(outcome: &EncodingOutcome) -> &str {
-    match outcome {
-        EncodingOutcome::Encoded(_) => "encoded",
-        EncodingOutcome::Failed { reason, .. } => reason,
-    }
-}
-
-async fn settled(broker: &Broker, dead: u32) {
-    settled_of(broker, Queue::ImagesFetched, dead).await;
-}
-
-async fn settled_of(broker: &Broker, queue: Queue, dead: u32) {
-    let ready = async |name: String| broker.ready(&name).await.expect("the queue is there");
-    wait_until(LIMIT, "the queues to be settled", async || {
-        ready(queue.dead_name()).await == dead
-            && ready(queue.name().to_owned()).await + ready(queue.retry_name()).await == 0
-    })
-    .await;
-}
+use crate::support::{LIMIT, encoded, reason, receive, results, send, settled, settled_of, stored};
 
 #[tokio::test]
 async fn bad_pictures_hurt_nobody() {
