@@ -5,6 +5,7 @@
 mod backpressure;
 mod backup;
 mod chain;
+mod copies;
 mod crawl_again;
 mod directives;
 mod discovery;
