@@ -26,7 +26,7 @@ impl Gallery {
             .context("a folder for pictures")?;
         let mut gallery = Self::empty(folder);
         std::fs::create_dir(gallery.pictures())?;
-        let store = BlobStore::open(&gallery.blobs())?;
+        let store = gallery.store()?;
         for (number, photo) in (0..count).zip(photos.iter().cycle()) {
             let jpeg = with_comment(photo, number as u32)?;
             std::fs::write(gallery.pictures().join(format!("{number:05}.jpg")), &jpeg)?;
@@ -47,7 +47,7 @@ impl Gallery {
             .prefix("tusou-bench-")
             .tempdir_in(into)?;
         let mut gallery = Self::empty(folder);
-        let store = BlobStore::open(&gallery.blobs())?;
+        let store = gallery.store()?;
         let mut files = Vec::new();
         for entry in std::fs::read_dir(pictures)
             .with_context(|| format!("{} is no folder of pictures", pictures.display()))?
@@ -99,15 +99,28 @@ impl Gallery {
         }
     }
 
+    /// The store, with all the folders that it makes in time for thumbnails: making one costs more than what
+    /// is put into it, and a store that is in use has them.
+    fn store(&self) -> anyhow::Result<BlobStore> {
+        let store = BlobStore::open(&self.blobs())?;
+        for first in 0..=u8::MAX {
+            std::fs::create_dir_all(self.thumbnails().join(format!("{first:02x}")))?;
+        }
+        Ok(store)
+    }
+
+    fn thumbnails(&self) -> PathBuf {
+        self.folder.path().join("blobs/thumbnails")
+    }
+
     /// Removes the thumbnails that a run left: the next one is to write its own.
     pub(crate) fn forget_thumbnails(&self) -> anyhow::Result<()> {
-        let thumbnails = self.folder.path().join("blobs/thumbnails");
-        match std::fs::remove_dir_all(&thumbnails) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| thumbnails.display().to_string())
+        for folder in std::fs::read_dir(self.thumbnails())? {
+            for thumbnail in std::fs::read_dir(folder?.path())? {
+                std::fs::remove_file(thumbnail?.path())?;
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }
 
