@@ -75,18 +75,17 @@ impl Engine {
         message: &ImageFetched,
     ) -> Result<Encoding, Box<dyn std::error::Error + Send + Sync>> {
         match Box::pin(self.encode(message, false)).await {
-            Ok((encoding, _)) => Ok(encoding),
+            Ok(encoding) => Ok(encoding),
             Err(failure) => Err(failure.error.into()),
         }
     }
 
-    /// What the picture gives, in model runs of its own where it is to be `alone`; and the first failure
-    /// of a model that gave nothing for it while another did.
+    /// What the picture gives, in model runs of its own where it is to be `alone`.
     pub(crate) async fn encode(
         &self,
         message: &ImageFetched,
         alone: bool,
-    ) -> Result<(Encoding, Option<PictureError>), Failure> {
+    ) -> Result<Encoding, Failure> {
         let prepared = self
             .preparer
             .prepare(message, alone)
@@ -99,7 +98,6 @@ impl Engine {
             embeddings,
             scores,
             failures,
-            first_failure,
         } = self.models.collect(prepared.rows).await?;
         let (key, jpeg) = (
             BlobKey::thumbnail(&message.image_id),
@@ -112,15 +110,14 @@ impl Engine {
                 probe,
             }
         })?;
-        let encoding = Encoding {
+        Ok(Encoding {
             embeddings,
             scores,
             failures,
             phash: prepared.phash,
             colors: prepared.colors,
             thumbnail: Some(key),
-        };
-        Ok((encoding, first_failure))
+        })
     }
 }
 

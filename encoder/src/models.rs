@@ -42,8 +42,6 @@ pub(crate) struct Made {
     pub(crate) embeddings: Vec<Embedding>,
     pub(crate) scores: Vec<Score>,
     pub(crate) failures: Vec<ModelFailure>,
-    /// The first of the failures, to settle the picture by.
-    pub(crate) first_failure: Option<PictureError>,
 }
 
 impl Models {
@@ -85,19 +83,22 @@ impl Models {
     /// Waits for what every model makes of a picture. Where some fail, what the others made is kept;
     /// where all do, or one may do better later, it is the first such failure.
     pub(crate) async fn collect(&self, rows: Rows) -> Result<Made, PictureError> {
-        let mut made = Made::default();
+        let (mut made, mut first_failure) = (Made::default(), None);
         for (tower, row) in self.0.iter().zip(rows.0) {
             match row.get().await? {
                 Ok(vector) => tower.add(&mut made, vector),
                 Err(error) if error.disposition() != Disposition::DeadLetter => {
                     return Err(error.into());
                 }
-                Err(error) => tower.fail(&mut made, error),
+                Err(error) => {
+                    made.failures.push(tower.failure(&error));
+                    first_failure.get_or_insert(error);
+                }
             }
         }
         if made.embeddings.is_empty() && made.scores.is_empty() {
-            let failure = made.first_failure.take();
-            return Err(failure.expect("a model gave neither a result nor a failure"));
+            let failure = first_failure.expect("a model gave neither a result nor a failure");
+            return Err(failure.into());
         }
         Ok(made)
     }
@@ -183,16 +184,15 @@ impl Tower {
         }
     }
 
-    fn fail(&self, made: &mut Made, error: ModelError) {
+    fn failure(&self, error: &ModelError) -> ModelFailure {
         let reason = error.reason();
         metrics::model_failed(&self.name, reason);
-        made.failures.push(ModelFailure {
+        ModelFailure {
             model: self.name.clone(),
             digest: self.digest.clone(),
             reason: reason.to_owned(),
-            detail: in_words(&error),
-        });
-        made.first_failure.get_or_insert(error.into());
+            detail: in_words(error),
+        }
     }
 }
 

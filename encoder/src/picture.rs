@@ -71,14 +71,14 @@ impl Stages {
         };
         let image_id = message.image_id;
         match Box::pin(self.engine.encode(&message, alone)).await {
-            Ok((encoding, failure)) => {
+            Ok(encoding) => {
+                // The failures of single models are told with the rest and recorded by the indexer. They
+                // are no dead letters: a model that fails for every picture would fill that queue, and stop
+                // the others.
                 let outcome = EncodingOutcome::Encoded(encoding);
                 let result = ImageEmbedded { image_id, outcome };
                 results.publish(&result).await?;
-                // What one model could not do is told with the rest, and its letter is parked for whoever
-                // mends the model.
-                let outcome = failure.map_or(Ok(()), Err);
-                self.settle(delivery, outcome, &image_id.to_string()).await
+                self.settle(delivery, Ok(()), &image_id.to_string()).await
             }
             Err(failure) => Box::pin(self.fail(delivery, Some(image_id), failure, results)).await,
         }

@@ -56,7 +56,7 @@ pub enum ModelError {
         reason: String,
     },
     /// ONNX Runtime refused the model file.
-    #[error("{path} cannot be loaded as a model")]
+    #[error("{path} cannot be loaded as a model: build or fetch the model pack again")]
     Load {
         /// The ONNX file.
         path: PathBuf,

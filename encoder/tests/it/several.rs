@@ -87,12 +87,8 @@ async fn one_model_fails_and_what_the_others_make_is_kept() {
         assert_eq!((&*score.model, &*score.field), ("nsfw-like", "nsfw"));
         assert!((0.0..=1.0).contains(&score.value), "{score:?}");
     }
-    settled(&broker, 2).await;
-    let mut letters = dead(&broker, 2).await;
-    letters.sort();
-    let mut expected = [black, white].map(|id| (id, "bad_embedding".to_owned()));
-    expected.sort();
-    assert_eq!(letters, expected);
+    // What is kept and recorded is done: none of them is a dead letter.
+    settled(&broker, 0).await;
     assert_eq!(encoder.metric("encoder_model_failures_total").await, 2.0);
     drop(encoder);
     world.end().await;
