@@ -147,8 +147,8 @@ impl Preprocess {
         Ok(())
     }
 
-    /// What a picture must still have when it is decoded at a reduced size: [`SPARE`] times what the model
-    /// sees, so that the last reduction is by the model's own filter.
+    /// What a picture must still have when it is decoded at a reduced size: twice what the model sees,
+    /// so that the last reduction is by the model's own filter.
     pub fn needed(&self) -> Needed {
         let side = SPARE * self.resize.unwrap_or(self.size.height.max(self.size.width));
         Needed {

@@ -37,6 +37,7 @@ fn check(name: &str, tolerance: f64) {
     check_each(name, tolerance, tolerance, TOLERANCE_OF_PIXELS);
 }
 
+#[expect(clippy::print_stdout, reason = "the figures of docs/parity.md")]
 fn check_each(name: &str, of_texts: f64, of_pictures: f64, of_pixels: f64) {
     let folder = packs().join(name);
     let compared = golden::compare(&folder);

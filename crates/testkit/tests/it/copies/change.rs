@@ -16,8 +16,11 @@ const O: [u8; 7] = [14, 17, 17, 17, 17, 17, 14];
 /// Dots of the word and of the space between its letters.
 const DOTS: (u32, u32) = (29, 7);
 
+/// What becomes of a picture in a copy.
+pub(super) type Change = fn(&RgbImage) -> RgbImage;
+
 /// The kinds of copies, fixed before anything was measured.
-pub(super) const KINDS: [(&str, fn(&RgbImage) -> RgbImage); 7] = [
+pub(super) const KINDS: [(&str, Change); 7] = [
     ("half the size", half),
     ("JPEG q30", squeezed),
     ("70 % of each side", cropped),
