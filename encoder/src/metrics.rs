@@ -8,7 +8,10 @@ use tusou_model::{Provider, Ran};
 const IMAGES: &str = "encoder_images_total";
 const INFLIGHT: &str = "encoder_inflight_images";
 const BATCH_SIZE: &str = "encoder_batch_size";
+const QUEUE_SECONDS: &str = "encoder_queue_seconds";
 const DECODE_SECONDS: &str = "encoder_decode_seconds";
+const RESIZE_SECONDS: &str = "encoder_resize_seconds";
+const THUMBNAIL_SECONDS: &str = "encoder_thumbnail_seconds";
 const BATCH_WAIT_SECONDS: &str = "encoder_batch_wait_seconds";
 const MODEL_SECONDS: &str = "encoder_model_seconds";
 const MODEL_FAILURES: &str = "encoder_model_failures_total";
@@ -30,7 +33,19 @@ pub(crate) fn describe() {
         BATCH_WAIT_SECONDS,
         "From a batch's first picture to its run, by model"
     );
-    describe_histogram!(DECODE_SECONDS, "Decoding and preparing one picture");
+    describe_histogram!(
+        QUEUE_SECONDS,
+        "From a picture's delivery to its decoding: memory, its bytes, a thread"
+    );
+    describe_histogram!(DECODE_SECONDS, "Decoding one picture");
+    describe_histogram!(
+        RESIZE_SECONDS,
+        "Bringing one picture to every model's size and into its batch"
+    );
+    describe_histogram!(
+        THUMBNAIL_SECONDS,
+        "Thumbnail, perceptual hash and colours of one picture"
+    );
     describe_histogram!(MODEL_SECONDS, "One model run, by model");
     describe_counter!(
         MODEL_FAILURES,
@@ -67,9 +82,24 @@ pub(crate) fn model_loaded(model: &str, device: Provider) {
     gauge!(MODEL_INFO, "model" => model.to_owned(), "device" => device).set(1.0);
 }
 
-/// One picture decoded and prepared.
+/// A picture waited so long for its decoding.
+pub(crate) fn queued(took: Duration) {
+    histogram!(QUEUE_SECONDS).record(took);
+}
+
+/// One picture decoded.
 pub(crate) fn decoded(took: Duration) {
-    histogram!(DECODE_SECONDS).record(took.as_secs_f64());
+    histogram!(DECODE_SECONDS).record(took);
+}
+
+/// One picture resized for every model.
+pub(crate) fn resized(took: Duration) {
+    histogram!(RESIZE_SECONDS).record(took);
+}
+
+/// One picture's thumbnail, hash and colours made.
+pub(crate) fn looked_at(took: Duration) {
+    histogram!(THUMBNAIL_SECONDS).record(took);
 }
 
 /// One batch of results published.

@@ -9,6 +9,7 @@ use tusou_model::{
     Stalled, VisionModel, Window, thumbnail,
 };
 use tusou_platform::config;
+use tusou_platform::ops::Health;
 
 use crate::config::Settings;
 use crate::error::{EncoderError, PictureError, in_words};
@@ -28,6 +29,7 @@ struct Tower {
     digest: String,
     /// The document's field, where the model gives a score and no embedding.
     score: Option<String>,
+    provider: Provider,
     input: PictureInput,
     batcher: Batcher<VisionModel>,
 }
@@ -57,6 +59,13 @@ impl Models {
             .iter()
             .map(|folder| Tower::load(&runtime, folder, device, settings));
         Ok(Self(towers.collect::<Result<_, _>>()?))
+    }
+
+    /// Says what each model runs on.
+    pub(crate) fn tell(&self, health: &Health) {
+        for tower in &self.0 {
+            health.tell(&tower.name, tower.provider.to_string());
+        }
     }
 
     /// What a picture must still have when it is decoded at a reduced size, for every model and for the
@@ -163,6 +172,7 @@ impl Tower {
             score: score.map(|score| score.field.clone()),
             name,
             digest,
+            provider,
             input,
         })
     }

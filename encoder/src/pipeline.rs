@@ -37,6 +37,7 @@ pub async fn run(
     let engine = Engine::with(config, &settings).await?;
     health.set("blobs", Ok(()));
     health.set("models", Ok(()));
+    engine.models.tell(health);
 
     let (ending, stuck) = (Shutdown::new(), engine.stuck.clone());
     tokio::spawn(end_with(shutdown.clone(), ending.clone()));

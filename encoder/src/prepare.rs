@@ -98,6 +98,7 @@ impl Preparer {
         message: &ImageFetched,
         alone: bool,
     ) -> Result<Prepared, PictureError> {
+        let delivered = Instant::now();
         let mut blob_memory = self.blob_memory.take(self.max_image_bytes).await;
         let key = &message.blob_key;
         let bytes = self.blobs.get(key, self.max_image_bytes).await?;
@@ -128,19 +129,21 @@ impl Preparer {
         let memory = self.decode_memory.take(plan.memory).await;
         let models = Arc::clone(&self.models);
         let work = move |bytes: &Bytes| {
-            let started = Instant::now();
-            let picture = decode::decode(bytes, format, &limits, detail)?;
-            let rows = models.push(&picture, alone);
-            let small = thumbnail::reduced(&picture, thumbnail::LONGER_SIDE);
-            drop(picture);
-            let prepared = Prepared {
-                rows,
-                phash: phash::phash(&small),
-                colors: colors::main_colors(&small),
-                thumbnail: thumbnail::jpeg(&small),
-            };
-            metrics::decoded(started.elapsed());
-            Ok(prepared)
+            metrics::queued(delivered.elapsed());
+            let picture = timed(metrics::decoded, || {
+                decode::decode(bytes, format, &limits, detail)
+            })?;
+            let rows = timed(metrics::resized, || models.push(&picture, alone));
+            timed(metrics::looked_at, || {
+                let small = thumbnail::reduced(&picture, thumbnail::LONGER_SIDE);
+                drop(picture);
+                Ok(Prepared {
+                    rows,
+                    phash: phash::phash(&small),
+                    colors: colors::main_colors(&small),
+                    thumbnail: thumbnail::jpeg(&small),
+                })
+            })
         };
         let (_, _, prepared) = self.bounded((thread, memory), bytes, work).await?;
         prepared
@@ -176,6 +179,13 @@ impl Preparer {
             }
         }
     }
+}
+
+fn timed<T>(tell: fn(Duration), work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = work();
+    tell(started.elapsed());
+    result
 }
 
 /// A blocking thread at work; however it ends, it is overdue no more.

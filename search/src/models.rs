@@ -109,6 +109,7 @@ impl Loaded {
             words = text.is_some(),
             "model loaded"
         );
+        health.tell(pack.name(), vision.provider().to_string());
         Ok(Self {
             input: vision.input().clone(),
             vision: Batcher::start(vec![vision], WINDOW, |_| ())?,

@@ -159,6 +159,13 @@ fn together(config: &Config, outside: Outside, rows: Status) -> Status {
         pauses: rows.pauses.iter().cloned().chain(outside.pauses).collect(),
         ..rows
     };
+    let encoder = status.services.iter().find(|one| one.name == "encoder");
+    let about = encoder
+        .map(|encoder| encoder.about.clone())
+        .unwrap_or_default();
+    for model in &mut status.models {
+        model.device = about.get(&model.model).cloned();
+    }
     status.held_up = held_up(&status, bounds);
     status.conclude()
 }

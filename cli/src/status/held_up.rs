@@ -103,6 +103,7 @@ mod tests {
                 .iter()
                 .map(|(part, said)| ((*part).to_owned(), (*said).to_owned()))
                 .collect::<BTreeMap<_, _>>(),
+            about: BTreeMap::new(),
         };
         let status = Status {
             pauses: vec![Pause {

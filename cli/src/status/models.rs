@@ -5,13 +5,14 @@ use crate::format::{number, one_line, table};
 
 /// A row for each model, and below them what helps where something lacks.
 pub(super) fn section(models: &[ModelStatus]) -> String {
-    let header = ["", "field", "pictures", "lacking", "failed"];
+    let header = ["", "field", "device", "pictures", "lacking", "failed"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(models.iter().map(|model| {
         let digest: String = model.digest.chars().take(8).collect();
         vec![
             format!("{} {digest}", one_line(&model.model, 40)),
             model.field.clone(),
+            model.device.clone().unwrap_or_else(|| "-".to_owned()),
             number(model.made),
             number(model.lacking),
             number(sum(&model.failed)),
@@ -84,6 +85,7 @@ mod tests {
         ];
         models[2].failed = BTreeMap::from([("not_finite".into(), 2), ("run_failed".into(), 3)]);
         models[3].configured = false;
+        models[0].device = Some("cpu".into());
         insta::assert_snapshot!(section(&models));
         let rows: Vec<String> = failures(&models[2]).concat();
         assert_eq!(

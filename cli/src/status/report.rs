@@ -149,6 +149,9 @@ pub struct ModelStatus {
     pub digest: String,
     /// The document's field.
     pub field: String,
+    /// What it runs on in the encoder that was asked; `None` where none answers, or it does not run there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// It makes a score and no vector.
     pub scores: bool,
     /// `models.packs` names it.

@@ -21,6 +21,9 @@ pub struct ServiceStatus {
     pub state: ServiceState,
     /// What it waits for, by part, in its own words.
     pub waits_for: BTreeMap<String, String>,
+    /// What else it says: the device that each of its models runs on.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub about: BTreeMap<String, String>,
 }
 
 /// What a service is doing.
@@ -35,10 +38,12 @@ pub enum ServiceState {
     Silent,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Health {
     #[serde(default)]
     parts: BTreeMap<String, String>,
+    #[serde(default)]
+    about: BTreeMap<String, String>,
 }
 
 /// Asks each service of this configuration. Of several processes of one service, the one at
@@ -66,20 +71,23 @@ async fn one(client: &reqwest::Client, name: &'static str, listen: SocketAddr) -
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     let url = format!("http://{address}/healthz/ready");
-    let (state, parts) = match client.get(url).send().await {
-        Ok(answer) if answer.status().is_success() => (ServiceState::Ready, BTreeMap::new()),
+    let (state, health) = match client.get(url).send().await {
         Ok(answer) => {
+            let state = match answer.status().is_success() {
+                true => ServiceState::Ready,
+                false => ServiceState::Waiting,
+            };
             let health: Option<Health> = answer.json().await.ok();
-            let parts = health.map(|health| health.parts).unwrap_or_default();
-            (ServiceState::Waiting, parts)
+            (state, health.unwrap_or_default())
         }
-        Err(_) => (ServiceState::Silent, BTreeMap::new()),
+        Err(_) => (ServiceState::Silent, Health::default()),
     };
-    let waits_for = parts.into_iter().filter(|(_, said)| said != "ok").collect();
+    let parts = health.parts.into_iter();
     ServiceStatus {
         name,
         address,
         state,
-        waits_for,
+        waits_for: parts.filter(|(_, said)| said != "ok").collect(),
+        about: health.about,
     }
 }

@@ -69,6 +69,14 @@ async fn readiness_follows_the_parts_and_liveness_the_process() {
     assert_eq!(ask(address, "/healthz/ready").await, (200, whole.clone()));
     assert_eq!(ask(address, "/healthz").await, (200, whole));
 
+    health.tell("lite", "cpu".into());
+    let told = json!({
+        "status": "ok",
+        "parts": {"broker": "ok", "elasticsearch": "ok"},
+        "about": {"lite": "cpu"}
+    });
+    assert_eq!(ask(address, "/healthz/ready").await, (200, told));
+
     health.fail("the model's thread is gone".into());
     let dead = json!({"status": "unavailable", "parts": {"process": "the model's thread is gone"}});
     assert_eq!(ask(address, "/healthz/live").await, (503, dead));

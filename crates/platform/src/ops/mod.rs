@@ -30,6 +30,7 @@ pub struct Health(Arc<Mutex<Parts>>);
 #[derive(Debug, Default)]
 struct Parts {
     parts: BTreeMap<&'static str, Result<(), String>>,
+    about: BTreeMap<String, String>,
     failed: Option<String>,
     draining: bool,
 }
@@ -41,12 +42,19 @@ pub struct Report {
     pub status: &'static str,
     /// Each part: `ok`, or why it is not.
     pub parts: BTreeMap<String, String>,
+    /// What else there is to know: the device that each model runs on.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub about: BTreeMap<String, String>,
 }
 
 impl Report {
     fn new(well: bool, parts: BTreeMap<String, String>) -> Self {
         let status = if well { "ok" } else { "unavailable" };
-        Self { status, parts }
+        Self {
+            status,
+            parts,
+            about: BTreeMap::new(),
+        }
     }
 
     /// Whether all is well.
@@ -65,6 +73,11 @@ impl Health {
     /// every part named so far is well and at least one is named.
     pub fn set(&self, part: &'static str, state: Result<(), String>) {
         self.lock().parts.insert(part, state);
+    }
+
+    /// Says something that makes the service neither well nor ill: what a model runs on.
+    pub fn tell(&self, what: &str, words: String) {
+        self.lock().about.insert(what.to_owned(), words);
     }
 
     /// Says that the process can no longer do its work and is to be restarted: no longer live.
@@ -99,7 +112,11 @@ impl Health {
         if state.draining {
             parts.insert("process".into(), "ending".into());
         }
-        Report::new(well && !state.draining, parts)
+        let report = Report::new(well && !state.draining, parts);
+        Report {
+            about: state.about.clone(),
+            ..report
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Parts> {
