@@ -207,6 +207,15 @@ fn letter<M: Message>(message: &M) -> Letter {
     (M::QUEUE.name().to_owned(), id, message.to_body())
 }
 
+/// A body of a version that every queue knows: what is newer than a queue's own waits for a later build, for
+/// ever, and is no garbage.
+fn of_version_1<M: Message>(message: &M) -> Vec<u8> {
+    let body = serde_json::from_slice(&message.to_body());
+    let mut body: serde_json::Value = body.expect("a message is JSON");
+    body["version"] = 1.into();
+    body.to_string().into_bytes()
+}
+
 impl Garbage {
     fn letters(&mut self, queues: &[String], known: &[ImageId], rng: &mut Rng) -> Vec<Letter> {
         let mut letters = Vec::new();
@@ -236,11 +245,11 @@ impl Garbage {
                         colors: Vec::new(),
                         thumbnail: None,
                     };
-                    ImageEmbedded {
+                    let wrong = ImageEmbedded {
                         image_id: known.first().copied().unwrap_or(unknown),
                         outcome: EncodingOutcome::Encoded(wrong),
-                    }
-                    .to_body()
+                    };
+                    of_version_1(&wrong)
                 }
             };
             self.ids.insert(id.clone());
