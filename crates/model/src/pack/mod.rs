@@ -4,8 +4,6 @@ pub mod describe;
 mod manifest;
 mod signature;
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -125,19 +123,10 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ModelError> {
 }
 
 fn check_file(path: &Path, expected: &str) -> Result<(), ModelError> {
-    let unread = |cause| ModelError::Read {
+    let found = describe::sha256(path).map_err(|cause| ModelError::Read {
         path: path.into(),
         cause,
-    };
-    let mut file = File::open(path).map_err(unread)?;
-    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer).map_err(unread)? {
-            0 => break,
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-    let found = hex::encode(hasher.finalize());
+    })?;
     if found == expected {
         return Ok(());
     }
