@@ -53,11 +53,10 @@ impl Models {
             return Err(EncoderError::NoPack);
         }
         let runtime = Runtime::load(&config.runtime)?;
-        let device = device(config.device);
         let towers = config
             .packs
             .iter()
-            .map(|folder| Tower::load(&runtime, folder, device, settings));
+            .map(|folder| Tower::load(&runtime, folder, config.device, settings));
         Ok(Self(towers.collect::<Result<_, _>>()?))
     }
 
@@ -208,14 +207,6 @@ impl Tower {
 
 /// The most bytes of one batch's tensor, whatever `encoder.batch` says.
 const BATCH_BYTES: usize = 256 << 20;
-
-fn device(configured: config::Device) -> Device {
-    match configured {
-        config::Device::Auto => Device::Auto,
-        config::Device::Cpu => Device::Cpu,
-        config::Device::Cuda => Device::Cuda,
-    }
-}
 
 #[cfg(test)]
 mod tests;

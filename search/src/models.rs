@@ -66,7 +66,6 @@ impl Models {
     /// runtime's own threads.
     pub(crate) fn load(models: &config::Models, health: &Health) -> Result<Self, LoadError> {
         let runtime = Runtime::load(&models.runtime)?;
-        let device = device(models.device);
         let (mut identities, mut loaded) = (Vec::new(), Vec::new());
         for folder in &models.packs {
             let pack = Pack::open(folder)?;
@@ -74,7 +73,12 @@ impl Models {
             if pack.manifest().is_score() {
                 continue;
             }
-            loaded.push(Loaded::load(&runtime, &pack, device, health.clone())?);
+            loaded.push(Loaded::load(
+                &runtime,
+                &pack,
+                models.device,
+                health.clone(),
+            )?);
             identities.push(pack.field(IMAGE_EMBEDDING));
         }
         Ok(Self { identities, loaded })
@@ -170,13 +174,5 @@ impl Text {
             batcher: Batcher::start(vec![model], WINDOW, |_| ())?,
             made: Cache::new(WORDS_KEPT),
         })
-    }
-}
-
-fn device(configured: config::Device) -> Device {
-    match configured {
-        config::Device::Auto => Device::Auto,
-        config::Device::Cpu => Device::Cpu,
-        config::Device::Cuda => Device::Cuda,
     }
 }

@@ -8,7 +8,6 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 use tokio::task::block_in_place;
 use tusou_model::Device;
-use tusou_platform::config;
 
 use super::alone::Models;
 use super::gallery::Gallery;
@@ -53,12 +52,12 @@ pub(crate) async fn run(arguments: impl Iterator<Item = String>) -> anyhow::Resu
     let (pack, pictures) = (PathBuf::from(pack), PathBuf::from(pictures));
     let seconds = seconds.parse().ok().filter(|seconds| *seconds > 0.0);
     let time = Duration::try_from_secs_f64(seconds.context(USAGE)?).context(USAGE)?;
-    let (on, device, batches) = match device.as_str() {
-        "cuda" => (Device::Cuda, config::Device::Cuda, ON_CARD),
-        "cpu" => (Device::Cpu, config::Device::Cpu, ON_PROCESSOR),
+    let (device, batches) = match device.as_str() {
+        "cuda" => (Device::Cuda, ON_CARD),
+        "cpu" => (Device::Cpu, ON_PROCESSOR),
         _ => bail!(USAGE),
     };
-    let tensors = block_in_place(|| tensors(&pack, on, batches, time))?;
+    let tensors = block_in_place(|| tensors(&pack, device, batches, time))?;
     let best = tensors.iter().max_by(|a, b| a.1.total_cmp(b.1));
     let batch = *best.context("there are batches")?.0;
     let setting = Setting {

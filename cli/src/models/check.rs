@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 use tusou_model::pack::MANIFEST;
-use tusou_model::{Device, Pack, RgbImage, Runtime, TextModel, VisionModel};
-use tusou_platform::config::{self, Models};
+use tusou_model::{Pack, RgbImage, Runtime, TextModel, VisionModel};
+use tusou_platform::config::Models;
 use tusou_platform::telemetry::chain;
 
 use super::args::Check;
@@ -105,12 +105,7 @@ fn one(runtime: &Runtime, models: &Models, folder: &Path) -> Result<Report, Mode
     }
     let pack = Pack::open(folder)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let device = match models.device {
-        config::Device::Auto => Device::Auto,
-        config::Device::Cpu => Device::Cpu,
-        config::Device::Cuda => Device::Cuda,
-    };
-    let mut vision = VisionModel::load(runtime, &pack, device, threads)?;
+    let mut vision = VisionModel::load(runtime, &pack, models.device, threads)?;
     let picture = [picture()];
     let mut score = None;
     let milliseconds = middle(|| {
@@ -122,7 +117,7 @@ fn one(runtime: &Runtime, models: &Models, folder: &Path) -> Result<Report, Mode
         device: vision.provider().to_string(),
         milliseconds,
     };
-    let words = match TextModel::load(runtime, &pack, device, threads)? {
+    let words = match TextModel::load(runtime, &pack, models.device, threads)? {
         Some(mut text) => {
             let words = [WORDS.to_owned()];
             let milliseconds = middle(|| text.embed(&words).map(drop).map_err(Into::into))?;

@@ -3,6 +3,7 @@
 
 pub mod blob;
 pub mod context;
+pub mod device;
 pub mod disposition;
 pub mod document;
 pub mod format;
@@ -14,6 +15,7 @@ pub mod queue;
 
 pub use blob::BlobKey;
 pub use context::SightingContext;
+pub use device::Device;
 pub use disposition::{Disposition, Verdict};
 pub use document::{Document, Rights, SightingRights};
 pub use format::ImageFormat;

@@ -32,6 +32,7 @@ pub use image::RgbImage;
 pub use input::{Crop, PictureBatch, PictureInput};
 pub use pack::Pack;
 pub use preprocess::{Needed, Preprocess};
-pub use runtime::{Device, Provider, Runtime};
+pub use runtime::{Provider, Runtime};
 pub use text::{TextBatch, TextModel};
+pub use tusou_contract::Device;
 pub use vision::VisionModel;

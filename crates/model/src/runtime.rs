@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
@@ -11,6 +10,7 @@ use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{TensorElementType, ValueType};
+use tusou_contract::Device;
 
 use crate::ModelError;
 
@@ -23,58 +23,29 @@ pub struct Runtime {
     environment: Environment,
 }
 
-/// Where models are to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Device {
-    /// An NVIDIA card where one can be used, else the processor.
-    #[default]
-    Auto,
-    /// The processor.
-    Cpu,
-    /// An NVIDIA card, or an error.
-    Cuda,
-}
-
-impl FromStr for Device {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda),
-            other => Err(format!(
-                "`{other}` is no device: `auto`, `cpu` and `cuda` are"
-            )),
-        }
+/// Loads something on the device that is meant. `load` is to run what it loaded: that a provider is
+/// registered says little.
+///
+/// # Errors
+/// Those of `load`; [`ModelError::NoCuda`] where a card is demanded and cannot be used.
+pub(crate) fn choose<T>(
+    device: Device,
+    model: &str,
+    load: impl Fn(Provider) -> Result<T, ModelError>,
+) -> Result<T, ModelError> {
+    if device == Device::Cpu {
+        return load(Provider::Cpu);
     }
-}
-
-impl Device {
-    /// Loads something on the device that this means. `load` is to run what it loaded: that a provider
-    /// is registered says little.
-    ///
-    /// # Errors
-    /// Those of `load`; [`ModelError::NoCuda`] where a card is demanded and cannot be used.
-    pub(crate) fn choose<T>(
-        self,
-        model: &str,
-        load: impl Fn(Provider) -> Result<T, ModelError>,
-    ) -> Result<T, ModelError> {
-        if self == Self::Cpu {
-            return load(Provider::Cpu);
-        }
-        let tried = match CUDA::is_available() {
-            Ok(true) => load(Provider::Cuda).map_err(|error| in_words(&error)),
-            _ => Err("this libonnxruntime.so is built without CUDA".to_owned()),
-        };
-        match (self, tried) {
-            (_, Ok(loaded)) => Ok(loaded),
-            (Self::Cuda, Err(reason)) => Err(ModelError::NoCuda { reason }),
-            (_, Err(reason)) => {
-                tracing::info!(model, reason, "no CUDA: the model runs on the processor");
-                load(Provider::Cpu)
-            }
+    let tried = match CUDA::is_available() {
+        Ok(true) => load(Provider::Cuda).map_err(|error| in_words(&error)),
+        _ => Err("this libonnxruntime.so is built without CUDA".to_owned()),
+    };
+    match (device, tried) {
+        (_, Ok(loaded)) => Ok(loaded),
+        (Device::Cuda, Err(reason)) => Err(ModelError::NoCuda { reason }),
+        (_, Err(reason)) => {
+            tracing::info!(model, reason, "no CUDA: the model runs on the processor");
+            load(Provider::Cpu)
         }
     }
 }
@@ -249,18 +220,6 @@ mod tests {
         assert!(
             text.contains("/nowhere/libonnxruntime.so") && text.contains("models.runtime"),
             "{text}"
-        );
-    }
-
-    #[test]
-    fn devices_have_names() {
-        assert_eq!("auto".parse(), Ok(Device::Auto));
-        assert_eq!("cuda".parse(), Ok(Device::Cuda));
-        assert!(
-            "gpu"
-                .parse::<Device>()
-                .expect_err("no such name")
-                .contains("gpu")
         );
     }
 }

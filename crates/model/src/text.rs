@@ -11,7 +11,7 @@ use crate::batcher::{Batch, Model};
 use crate::clean::clean;
 use crate::dense::Dense;
 use crate::pack::{Padding, Pooling, Textual};
-use crate::runtime::{check_names, taken};
+use crate::runtime::{check_names, choose, taken};
 use crate::{Device, ModelError, Pack, Provider, Runtime, rows};
 
 /// Characters of a text that are looked at: more than any tower takes, and few enough that a
@@ -49,7 +49,7 @@ impl TextModel {
         let Some(textual) = &pack.manifest().textual else {
             return Ok(None);
         };
-        device.choose(pack.name(), |provider| {
+        choose(device, pack.name(), |provider| {
             let mut model = Self::load_on(runtime, pack, textual.clone(), provider, threads)?;
             model.embed(&["a picture".to_owned()])?;
             Ok(Some(model))

@@ -9,8 +9,8 @@ use ort::value::DynValue;
 use crate::batcher::{Batch as _, Model};
 use crate::input::{Crop, PictureBatch, PictureInput, unknown_element};
 use crate::pack::{Pack, ScoreOf};
-use crate::runtime::{Device, Provider, Runtime, check_names, taken};
-use crate::{ModelError, RgbImage, rows};
+use crate::runtime::{Provider, Runtime, check_names, choose, taken};
+use crate::{Device, ModelError, RgbImage, rows};
 
 /// A loaded picture tower. It runs one batch at a time.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl VisionModel {
         device: Device,
         threads: usize,
     ) -> Result<Self, ModelError> {
-        device.choose(pack.name(), |provider| {
+        choose(device, pack.name(), |provider| {
             let mut model = Self::load_on(runtime, pack, provider, threads)?;
             model.embed(&[RgbImage::from_pixel(8, 8, image::Rgb([128; 3]))])?;
             Ok(model)

