@@ -70,15 +70,8 @@ impl Models {
     /// What a picture must still have when it is decoded at a reduced size, for every model and for the
     /// thumbnail.
     pub(crate) fn needed(&self) -> Needed {
-        let thumbnail = Needed {
-            short: 1,
-            long: thumbnail::LONGER_SIDE,
-        };
         let needs = self.0.iter().map(|tower| tower.input.preprocess().needed());
-        needs.fold(thumbnail, |all, one| Needed {
-            short: all.short.max(one.short),
-            long: all.long.max(one.long),
-        })
+        needs.fold(thumbnail::NEEDED, Needed::and)
     }
 
     /// Writes a picture into the next batch of every model, or into batches of its own where it is to be

@@ -9,8 +9,8 @@ use anyhow::{Context as _, anyhow};
 use tusou_contract::ImageFormat;
 use tusou_model::decode::{Detail, Limits, decode};
 use tusou_model::{
-    Batch as _, Crop, Device, Model as _, Needed, Pack, PictureBatch, PictureInput, RgbImage,
-    Runtime, VisionModel, colors, phash, thumbnail,
+    Batch as _, Crop, Device, Model as _, Pack, PictureBatch, PictureInput, RgbImage, Runtime,
+    VisionModel, colors, phash, thumbnail,
 };
 
 use super::ours::runtime;
@@ -126,11 +126,7 @@ pub(crate) fn extras(
 
 /// As the encoder decodes: enough for the model and for the thumbnail.
 fn detail(input: &PictureInput) -> Detail {
-    let Needed { short, long } = input.preprocess().needed();
-    Detail::Cover {
-        short,
-        long: long.max(thumbnail::LONGER_SIDE),
-    }
+    input.preprocess().needed().and(thumbnail::NEEDED).into()
 }
 
 /// What pieces of work do in a second together, each on a thread of its own and each called once before

@@ -8,9 +8,9 @@ use image::imageops::{self, FilterType};
 use image::{ImageReader, RgbImage};
 use rustix::time::{ClockId, clock_gettime};
 use tusou_contract::ImageFormat;
-use tusou_model::decode::{Detail, Limits, decode};
+use tusou_model::decode::{Limits, decode};
 use tusou_model::preprocess::{Interpolation, Preprocess, ResizeMode, Size};
-use tusou_model::{Needed, thumbnail};
+use tusou_model::thumbnail;
 
 use super::photos;
 use crate::report::Figure;
@@ -40,11 +40,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
         std: [0.5; 3],
     };
     // As the encoder decodes: enough for the model and for the thumbnail.
-    let Needed { short, long } = preprocess.needed();
-    let detail = Detail::Cover {
-        short,
-        long: long.max(thumbnail::LONGER_SIDE),
-    };
+    let detail = preprocess.needed().and(thumbnail::NEEDED).into();
     let (mut ours, mut theirs) = (0.0, 0.0);
     for _ in 0..ROUNDS {
         for photo in &photos {

@@ -111,6 +111,17 @@ pub struct Needed {
 /// photographs keep 0.999 (`docs/parity.md`). Pillow names the same number for `reducing_gap`.
 const SPARE: u32 = 2;
 
+impl Needed {
+    /// What serves both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            short: self.short.max(other.short),
+            long: self.long.max(other.long),
+        }
+    }
+}
+
 impl From<Needed> for Detail {
     fn from(Needed { short, long }: Needed) -> Self {
         Self::Cover { short, long }

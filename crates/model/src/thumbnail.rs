@@ -3,10 +3,16 @@
 use image::RgbImage;
 use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
+use crate::preprocess::Needed;
 use crate::resample::resize_whole;
 
 /// The longer side of the thumbnails that the encoder stores, in pixels.
 pub const LONGER_SIDE: u32 = 320;
+/// What a decoded picture must still have for its thumbnail.
+pub const NEEDED: Needed = Needed {
+    short: 1,
+    long: LONGER_SIDE,
+};
 const QUALITY: i32 = 80;
 
 /// The picture at a size whose longer side has at most `longer_side` pixels. It is never enlarged.
