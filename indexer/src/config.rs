@@ -12,7 +12,7 @@ use crate::error::Error;
 const BACKFILL_SHARE: u16 = 8;
 
 /// The indexer's settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The alias, the models of `models.packs` in their order, and how a new index is made.
     pub wanted: Wanted,
@@ -41,11 +41,7 @@ impl Settings {
             wanted: Wanted {
                 alias: config.elasticsearch.alias.clone(),
                 models: tusou_projection::models(&config.models.packs)?,
-                options: IndexOptions {
-                    shards: config.elasticsearch.shards,
-                    replicas: config.elasticsearch.replicas,
-                    ..IndexOptions::default()
-                },
+                options: IndexOptions::from(&config.elasticsearch),
             },
             prefetch,
             backfill_prefetch: (prefetch / BACKFILL_SHARE).max(1),

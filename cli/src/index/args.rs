@@ -33,8 +33,9 @@ pub(crate) struct List {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Create {
     /// How vectors are kept: int8_hnsw, hnsw, int4_hnsw, bbq_hnsw, flat, int8_flat or bbq_flat
-    #[arg(long = "type", value_name = "TYPE", default_value_t = IndexType::default())]
-    pub(crate) index_type: IndexType,
+    /// [default: `elasticsearch.index_type`]
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) index_type: Option<IndexType>,
     /// Primary shards [default: `elasticsearch.shards`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) shards: Option<u32>,

@@ -43,11 +43,7 @@ impl<'a> Context<'a> {
 
     /// How an index is made where nobody recorded it.
     pub(super) fn options(&self) -> IndexOptions {
-        IndexOptions {
-            shards: self.config.elasticsearch.shards,
-            replicas: self.config.elasticsearch.replicas,
-            ..IndexOptions::default()
-        }
+        IndexOptions::from(&self.config.elasticsearch)
     }
 
     /// The index that searches ask, where it is one alone.

@@ -29,9 +29,10 @@ pub(super) async fn run(
     };
     let ours = context.options();
     let options = IndexOptions {
-        index_type: args.index_type,
+        index_type: args.index_type.unwrap_or(ours.index_type),
         shards: args.shards.unwrap_or(ours.shards),
         replicas: args.replicas.unwrap_or(ours.replicas),
+        ..ours
     };
     check(&models, &configured, &options)?;
     let what = format!(

@@ -24,12 +24,19 @@ pub struct Document {
     pub width: u32,
     /// Pixels down, after orientation.
     pub height: u32,
+    /// Pixels across over pixels down. Since mapping version 2.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub aspect: Option<f32>,
     /// Size of the original.
     pub bytes: u64,
     /// Format of the original.
     pub format: ImageFormat,
     /// The 64-bit perceptual hash, 16 hex digits.
     pub phash: Option<String>,
+    /// The hash in four parts, each with its place ([`phash_bands`]): of two hashes that differ in at
+    /// most 3 bits one part is the same, and Elasticsearch finds it. Since mapping version 2.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub phash_bands: Vec<String>,
     /// Main colours by name, at most 5.
     pub colors: Vec<String>,
     /// 0 to 1, where a model for it is configured.
@@ -62,6 +69,19 @@ pub struct Document {
     /// One unit vector for each model, by its field: `image_embedding` first.
     #[serde(flatten)]
     pub embeddings: std::collections::BTreeMap<String, Vec<f32>>,
+}
+
+/// The four 16-bit parts of a perceptual hash of 16 hex digits, each after its place: `0-00ff`. Empty for
+/// any other text.
+///
+/// Source: Norouzi, Punjani, Fleet, "Fast Search in Hamming Space with Multi-Index Hashing" (2012).
+pub fn phash_bands(phash: &str) -> Vec<String> {
+    if phash.len() != 16 || !phash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Vec::new();
+    }
+    (0..4)
+        .map(|place| format!("{place}-{}", &phash[place * 4..place * 4 + 4]))
+        .collect()
 }
 
 /// Rights found with an image.

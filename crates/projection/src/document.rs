@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 use tusou_contract::Document;
+use tusou_contract::document::phash_bands;
 use tusou_contract::mapping::ModelField;
 
 use crate::rows::images::ImageRow;
@@ -43,8 +44,10 @@ pub fn document(row: &ImageRow, models: &[ModelField]) -> Option<Document> {
             .unwrap_or_else(|| row.blob_key.clone()),
         width: row.width,
         height: row.height,
+        aspect: Some(row.width.max(1) as f32 / row.height.max(1) as f32),
         bytes: row.bytes,
         format: row.format,
+        phash_bands: row.phash.as_deref().map(phash_bands).unwrap_or_default(),
         phash: row.phash.clone(),
         colors: row.colors.clone(),
         nsfw: row.nsfw,

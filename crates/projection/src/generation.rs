@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::rows::generations::{Generation, Registry, State};
 
 /// What a configuration wants of an index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
     /// The alias that searches ask.
     pub alias: String,

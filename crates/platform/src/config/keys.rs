@@ -10,13 +10,14 @@ use super::Config;
 pub(super) type Keys = BTreeMap<String, Value>;
 
 /// Values that no message and no listing shows.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "database.url",
     "amqp.url",
     "rabbitmq.api_url",
     "elasticsearch.password",
     "elasticsearch.api_key",
     "models.hub_token",
+    "search.api_keys",
 ];
 
 /// The most characters of a value that a message shows.

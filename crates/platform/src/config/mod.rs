@@ -19,6 +19,6 @@ pub use error::{ConfigError, Origin, Problem};
 pub use keep::{KeepOriginals, UnknownRule};
 pub use load::{Source, Variables, load, load_with, locate};
 pub use sections::{
-    Amqp, Blobs, Config, Crawler, Database, Device, Discovery, Elasticsearch, Encoder, Indexer,
-    Log, LogFormat, Models, Network, Pictures, Rabbitmq, Render, Search,
+    Amqp, Blobs, BulkEncoding, Config, Crawler, Database, Device, Discovery, Elasticsearch,
+    Encoder, Indexer, Log, LogFormat, Models, Network, Pictures, Rabbitmq, Render, Search,
 };

@@ -18,7 +18,7 @@ pub(super) struct Fault {
 }
 
 /// Whole numbers that may be 0; every other must be at least 1.
-const MAY_BE_ZERO: [&str; 12] = [
+const MAY_BE_ZERO: [&str; 14] = [
     "blobs.min_free_bytes",
     "elasticsearch.replicas",
     "crawler.host_delay_ms",
@@ -31,6 +31,8 @@ const MAY_BE_ZERO: [&str; 12] = [
     "encoder.sessions",
     "encoder.batch_wait_ms",
     "indexer.bulk_wait_ms",
+    "indexer.first_load_backlog",
+    "search.rate_per_second",
 ];
 
 /// Times are bounded by a day: a longer one is a slip of the unit, and sums of them stay small.

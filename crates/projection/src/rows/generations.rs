@@ -46,7 +46,7 @@ impl fmt::Display for State {
 }
 
 /// A registered index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Generation {
     /// Its row.
     pub generation_id: i64,

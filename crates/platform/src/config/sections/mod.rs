@@ -7,9 +7,11 @@ mod pictures;
 mod render;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use tusou_contract::mapping::{IndexOptions, IndexType};
 
 use super::keep::KeepOriginals;
 
@@ -127,6 +129,10 @@ impl Default for Rabbitmq {
 pub struct Elasticsearch {
     /// `http://host:port`
     pub url: String,
+    /// Further nodes of the same cluster, asked where one before does not answer.
+    pub further_urls: Vec<String>,
+    /// A PEM file of authorities to trust beside the system's; empty for none.
+    pub ca_file: PathBuf,
     /// For basic authentication; empty for none.
     pub username: String,
     /// A secret.
@@ -139,6 +145,20 @@ pub struct Elasticsearch {
     pub shards: u32,
     /// Replicas of a new generation.
     pub replicas: u32,
+    /// How a new generation keeps its vectors: `int8_hnsw`, `hnsw`, `int4_hnsw`, `bbq_hnsw`, `flat`, `int8_flat` or
+    /// `bbq_flat` (ADR 10).
+    pub index_type: IndexType,
+    /// Of a graph: the neighbours of each vector.
+    pub hnsw_m: u32,
+    /// Of a graph: the candidates looked at while a vector is put into it.
+    pub hnsw_ef_construction: u32,
+    /// Of quantised vectors: how many times the wanted ones are compared again by their whole vectors; 0 for
+    /// none.
+    pub rescore_oversample: f32,
+    /// Whether graph and quantised vectors are read into memory as soon as an index is opened.
+    pub preload: bool,
+    /// How bulks are written: `auto` (the most compact that the server takes), `smile` or `json`.
+    pub bulk_encoding: BulkEncoding,
     /// The longest wait for one request.
     pub timeout_ms: u64,
 }
@@ -147,15 +167,49 @@ impl Default for Elasticsearch {
     fn default() -> Self {
         Self {
             url: "http://127.0.0.1:9200".into(),
+            further_urls: Vec::new(),
+            ca_file: PathBuf::new(),
             username: String::new(),
             password: String::new(),
             api_key: String::new(),
             alias: "my-image-embeddings".into(),
             shards: 1,
             replicas: 0,
+            index_type: IndexType::default(),
+            hnsw_m: 16,
+            hnsw_ef_construction: 100,
+            rescore_oversample: 3.0,
+            preload: true,
+            bulk_encoding: BulkEncoding::Auto,
             timeout_ms: 30_000,
         }
     }
+}
+
+impl From<&Elasticsearch> for IndexOptions {
+    fn from(config: &Elasticsearch) -> Self {
+        Self {
+            index_type: config.index_type,
+            shards: config.shards,
+            replicas: config.replicas,
+            m: config.hnsw_m,
+            ef_construction: config.hnsw_ef_construction,
+            oversample: config.rescore_oversample,
+            preload: config.preload,
+        }
+    }
+}
+
+/// How bulks are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BulkEncoding {
+    /// The most compact that the server takes.
+    Auto,
+    /// Binary JSON: <https://github.com/FasterXML/smile-format-specification>.
+    Smile,
+    /// Text.
+    Json,
 }
 
 /// `[blobs]`
@@ -277,6 +331,13 @@ pub struct Indexer {
     pub bulk_bytes: usize,
     /// The longest that a changed image waits for its bulk to fill.
     pub bulk_wait_ms: u64,
+    /// Bulks in flight, at most; how many there are is found by what the server takes.
+    pub bulks_in_flight: usize,
+    /// With so many messages waiting and fewer documents in the index, it is loaded without being searchable
+    /// meanwhile, which is faster; 0 for never.
+    pub first_load_backlog: u64,
+    /// The longest that a first load lasts.
+    pub first_load_seconds: u64,
     /// Whether a picture that no page shows any more stays in the index, with `sightings: 0`.
     pub keep_gone: bool,
 }
@@ -289,6 +350,9 @@ impl Default for Indexer {
             bulk_documents: 500,
             bulk_bytes: 8 << 20,
             bulk_wait_ms: 500,
+            bulks_in_flight: 8,
+            first_load_backlog: 5_000,
+            first_load_seconds: 3_600,
             keep_gone: true,
         }
     }
@@ -310,6 +374,30 @@ pub struct Search {
     pub concurrency: usize,
     /// The longest that a request may take.
     pub timeout_ms: u64,
+    /// The longest that the fetch of a picture by its URL may take.
+    pub fetch_timeout_ms: u64,
+    /// Searches a second that one client (its key, or else its address) may ask; 0 for any number.
+    pub rate_per_second: u32,
+    /// Searches that a client may ask at once before its rate counts.
+    pub rate_burst: u32,
+    /// `name:key` of each client that may use the API; empty for everyone. Secrets.
+    pub api_keys: Vec<String>,
+    /// Whether the page is served, also to those without a key.
+    pub page: bool,
+    /// Origins whose pages may call the API: `https://example.org`, or `*`.
+    pub cors_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether pictures that the safety model scores high are left out unless asked for.
+    pub safe: bool,
+    /// The score from which a picture is left out.
+    pub unsafe_from: f32,
+    /// The least cosine of an answer to words; 0 for the model pack's own, −1 to cut nothing.
+    pub words_cut_off: f32,
+    /// The least cosine of an answer to a picture; 0 for the model pack's own, −1 to cut nothing.
+    pub picture_cut_off: f32,
+    /// How long the candidates of a search are kept for its further pages.
+    pub cursor_seconds: u64,
 }
 
 impl Default for Search {
@@ -321,6 +409,18 @@ impl Default for Search {
             max_image_pixels: 50_000_000,
             concurrency: 64,
             timeout_ms: 10_000,
+            fetch_timeout_ms: 5_000,
+            rate_per_second: 0,
+            rate_burst: 20,
+            api_keys: Vec::new(),
+            page: true,
+            cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            safe: true,
+            unsafe_from: 0.8,
+            words_cut_off: 0.0,
+            picture_cut_off: 0.0,
+            cursor_seconds: 600,
         }
     }
 }
