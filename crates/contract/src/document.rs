@@ -24,6 +24,9 @@ pub struct Document {
     pub width: u32,
     /// Pixels down, after orientation.
     pub height: u32,
+    /// Pixels in all. Since mapping version 2.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pixels: Option<u32>,
     /// Pixels across over pixels down. Since mapping version 2.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub aspect: Option<f32>,

@@ -197,6 +197,7 @@ pub fn index_body(models: &[ModelField], options: &IndexOptions) -> Value {
         "relative_path": {"type": "keyword", "ignore_above": 1024},
         "width": {"type": "integer"},
         "height": {"type": "integer"},
+        "pixels": {"type": "integer"},
         "aspect": {"type": "float"},
         "bytes": {"type": "long"},
         "format": {"type": "keyword"},

@@ -44,6 +44,7 @@ pub fn document(row: &ImageRow, models: &[ModelField]) -> Option<Document> {
             .unwrap_or_else(|| row.blob_key.clone()),
         width: row.width,
         height: row.height,
+        pixels: Some(row.width.saturating_mul(row.height)),
         aspect: Some(row.width.max(1) as f32 / row.height.max(1) as f32),
         bytes: row.bytes,
         format: row.format,

@@ -137,6 +137,7 @@ fn document(name: &str, vector: &[f32]) -> Document {
         relative_path: BlobKey::original(&image_id, ImageFormat::Png).to_string(),
         width: 96,
         height: 64,
+        pixels: Some(96 * 64),
         aspect: Some(1.5),
         bytes: 1_000,
         format: ImageFormat::Png,
