@@ -107,7 +107,7 @@ pub(crate) async fn bulk(
             index: index.clone(),
             id: ImageId::of(&number.to_le_bytes()).to_string(),
             version: 1,
-            source: Some(document.to_string().into_bytes()),
+            source: Some(document.to_string().into_bytes().into()),
         })
         .collect();
     let started = Instant::now();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tusou_contract::{Document, ImageId};
 use tusou_platform::Shutdown;
-use tusou_platform::elastic::{BulkItem, BulkOutcome, Elastic, ElasticError};
+use tusou_platform::elastic::{BulkItem, BulkOutcome, Elastic, ElasticError, Source};
 use tusou_projection::{Generation, Holding, Outcome};
 
 use crate::config::Settings;
@@ -44,7 +44,7 @@ impl Job {
                 index: generation.index.clone(),
                 id: document.image_id.to_string(),
                 version: document.rev,
-                source: Some(source),
+                source: Some(source.into()),
             },
         }
     }
@@ -64,7 +64,7 @@ impl Job {
     }
 
     fn bytes(&self) -> usize {
-        self.item.source.as_ref().map_or(0, Vec::len)
+        self.item.source.as_ref().map_or(0, Source::len)
     }
 
     fn holding(self, refusal: Option<String>) -> Holding {
@@ -167,6 +167,12 @@ impl Writer {
                 BulkOutcome::Refused { status: 404, .. } => {
                     return Err(Error::IndexGone(job.item.index));
                 }
+                BulkOutcome::Conflict { reason } => {
+                    metrics::document("refused");
+                    let image_id = job.image_id;
+                    tracing::warn!(%image_id, index = job.item.index, reason, "document refused");
+                    done.push(job.holding(Some(reason)));
+                }
                 BulkOutcome::Refused { status, reason } => {
                     metrics::document("refused");
                     let image_id = job.image_id;
@@ -209,7 +215,7 @@ mod tests {
             index: "i".into(),
             id: image_id.to_string(),
             version: 1,
-            source: Some(vec![b' '; bytes]),
+            source: Some(vec![b' '; bytes].into()),
         };
         Job {
             generation_id: 1,

@@ -97,7 +97,7 @@ async fn a_foreign_document_is_named(world: &World, index: &Value) {
         index: index.to_owned(),
         id: "nobody's".to_owned(),
         version,
-        source: source.map(|source| source.to_string().into_bytes()),
+        source: source.map(|source| source.to_string().into_bytes().into()),
     };
     let put = [document(1, Some(json!({"image_id": "0"})))];
     let written = elastic.bulk(&put).await.expect("Elasticsearch answers");

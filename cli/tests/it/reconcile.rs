@@ -30,7 +30,7 @@ async fn write(world: &World, id: &ImageId, version: i64, source: Option<&Value>
         index: indexes[0].clone(),
         id: id.to_string(),
         version,
-        source: source.map(|source| source.to_string().into_bytes()),
+        source: source.map(|source| source.to_string().into_bytes().into()),
     };
     let outcome = elastic.bulk(&[item]).await.expect("Elasticsearch answers");
     assert_eq!(outcome, [BulkOutcome::Written]);

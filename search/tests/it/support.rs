@@ -124,7 +124,7 @@ fn item(index: &str, document: &Document) -> tusou_platform::elastic::BulkItem {
         index: index.to_owned(),
         id: document.image_id.to_string(),
         version: document.rev,
-        source: Some(serde_json::to_vec(document).expect("a document is JSON")),
+        source: Some(serde_json::to_vec(document).expect("a document is JSON").into()),
     }
 }
 

@@ -5,10 +5,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ElasticError;
+use super::encoding::{BulkEncoding, Source};
 use super::error::{cut, in_words};
 
 /// The types of errors of an index that somebody, or a full disk, has barred.
 const BARRED: [&str; 2] = ["cluster_block_exception", "index_closed_exception"];
+
+/// What the server says of a document whose shape is not the mapping's. It has no type of error for it.
+const CONFLICTS: [&str; 4] = [
+    "has a different number of dimensions",
+    "as object, but found a concrete value",
+    "] cannot be changed from type [",
+    "mapper for [",
+];
 
 /// One document of a bulk.
 #[derive(Debug, Clone)]
@@ -19,8 +28,8 @@ pub struct BulkItem {
     pub id: String,
     /// External version (`external_gte`).
     pub version: i64,
-    /// The document as JSON on one line; `None` deletes it.
-    pub source: Option<Vec<u8>>,
+    /// The document; `None` deletes it.
+    pub source: Option<Source>,
 }
 
 /// What became of one item, in the order of the items.
@@ -34,6 +43,12 @@ pub enum BulkOutcome {
     /// concerns the server, not the document.
     Busy {
         /// its own words
+        reason: String,
+    },
+    /// 400: documents of this shape do not fit the index's mapping: a field that it lacks, a vector of another
+    /// dimension, another type. It concerns the index, which another build or other models made, not the document.
+    Conflict {
+        /// its own words, cut
         reason: String,
     },
     /// Any other 4xx: this document never; 404 where the index is not there.
@@ -60,10 +75,11 @@ struct Target<'a> {
     version_type: &'static str,
 }
 
-/// The items as newline-delimited JSON.
-pub(super) fn body(items: &[BulkItem]) -> Bytes {
+/// The items as one body, and its encoding: that of the documents.
+pub(super) fn body(items: &[BulkItem]) -> Result<(BulkEncoding, Bytes), ElasticError> {
+    let encoding = encoding_of(items)?;
     let documents = items.iter().filter_map(|item| item.source.as_ref());
-    let size: usize = documents.map(Vec::len).sum();
+    let size: usize = documents.map(Source::len).sum();
     let mut body = Vec::with_capacity(size + items.len() * 256);
     for item in items {
         let target = Target {
@@ -76,14 +92,25 @@ pub(super) fn body(items: &[BulkItem]) -> Bytes {
             Some(_) => Action::Index(target),
             None => Action::Delete(target),
         };
-        serde_json::to_writer(&mut body, &action).expect("strings and numbers go into a Vec");
-        body.push(b'\n');
+        encoding.append(&mut body, &action);
+        body.push(encoding.separator());
         if let Some(source) = &item.source {
-            body.extend_from_slice(source);
-            body.push(b'\n');
+            body.extend_from_slice(source.bytes());
+            body.push(encoding.separator());
         }
     }
-    body.into()
+    Ok((encoding, body.into()))
+}
+
+/// The encoding of the documents; JSON where there are deletes alone.
+fn encoding_of(items: &[BulkItem]) -> Result<BulkEncoding, ElasticError> {
+    let sources = items.iter().filter_map(|item| item.source.as_ref());
+    let mut encodings = sources.map(Source::encoding);
+    let first = encodings.next().unwrap_or(BulkEncoding::Json);
+    match encodings.find(|encoding| *encoding != first) {
+        Some(other) => Err(ElasticError::Mixed(first.name(), other.name())),
+        None => Ok(first),
+    }
 }
 
 #[derive(Deserialize)]
@@ -143,6 +170,9 @@ fn outcome((item, answered): (&BulkItem, AnsweredItem)) -> Result<BulkOutcome, E
         404 if deleted && done.error.is_none() => BulkOutcome::Superseded,
         401 | 403 | 429 | 500.. => BulkOutcome::Busy { reason: reason() },
         _ if done.error.as_ref().is_some_and(is_barred) => BulkOutcome::Busy { reason: reason() },
+        400 if done.error.as_ref().is_some_and(is_conflict) => {
+            BulkOutcome::Conflict { reason: reason() }
+        }
         status => BulkOutcome::Refused {
             status,
             reason: reason(),
@@ -156,6 +186,21 @@ fn is_barred(error: &Value) -> bool {
     kind.is_some_and(|kind| BARRED.contains(&kind))
 }
 
+/// Whether the index's mapping takes no document of this shape.
+fn is_conflict(error: &Value) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let reason = error["reason"].as_str().unwrap_or_default();
+        if error["type"] == "strict_dynamic_mapping_exception"
+            || CONFLICTS.iter().any(|words| reason.contains(words))
+        {
+            return true;
+        }
+        cause = error.get("caused_by");
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,7 +210,7 @@ mod tests {
             index: "i".into(),
             id: id.into(),
             version: 7,
-            source: source.map(|text| text.as_bytes().to_vec()),
+            source: source.map(|text| Source::from(text.as_bytes().to_vec())),
         }
     }
 
@@ -178,7 +223,9 @@ mod tests {
             r#"{"delete":{"_index":"i","_id":"b","version":7,"version_type":"external_gte"}}"#,
             "\n"
         );
-        assert_eq!(body(&items), expected.as_bytes());
+        let (encoding, body) = body(&items).expect("one encoding");
+        assert_eq!(encoding, BulkEncoding::Json);
+        assert_eq!(body, expected.as_bytes());
     }
 
     #[test]

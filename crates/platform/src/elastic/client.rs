@@ -1,6 +1,7 @@
 //! The client.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,11 +10,13 @@ use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::{SingleNodeConnectionPool, TransportBuilder};
 use elasticsearch::http::{Method, Url};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::bulk::{self, BulkItem, BulkOutcome};
+use super::encoding::BulkEncoding;
 use super::error::{ElasticError, cut, in_words};
 use super::versions;
-use crate::config::Elasticsearch;
+use crate::config::{self, Elasticsearch};
 
 /// Only these parts of a bulk's answer are asked for: what was written without trouble is not told
 /// at length.
@@ -24,6 +27,8 @@ const BULK_ANSWER: [(&str, &str); 1] =
 #[derive(Debug, Clone)]
 pub struct Elastic {
     client: elasticsearch::Elasticsearch,
+    wanted: config::BulkEncoding,
+    encoding: Arc<OnceCell<BulkEncoding>>,
 }
 
 /// An answer below 400, or one that the caller asked to see.
@@ -75,6 +80,8 @@ impl Elastic {
             .map_err(|error| ElasticError::Config(format!("`elasticsearch.url`: {error}")))?;
         Ok(Self {
             client: elasticsearch::Elasticsearch::new(transport),
+            wanted: config.bulk_encoding,
+            encoding: Arc::default(),
         })
     }
 
@@ -85,19 +92,60 @@ impl Elastic {
         Ok(())
     }
 
+    /// How documents are to be written: by `elasticsearch.bulk_encoding`, and where that is `auto`, the most
+    /// compact way that every node takes. The nodes are asked for their versions once, by this client and all its
+    /// clones.
+    pub async fn bulk_encoding(&self) -> Result<BulkEncoding, ElasticError> {
+        let resolved = self.encoding.get_or_try_init(async || {
+            let encoding = match self.wanted {
+                config::BulkEncoding::Json => BulkEncoding::Json,
+                config::BulkEncoding::Smile => BulkEncoding::Smile,
+                config::BulkEncoding::Auto => self.most_compact().await?,
+            };
+            tracing::info!(encoding = encoding.name(), "how bulks are written");
+            Ok(encoding)
+        });
+        resolved.await.copied()
+    }
+
+    /// `GET /`, which tells a version too, is not there in every distribution.
+    async fn most_compact(&self) -> Result<BulkEncoding, ElasticError> {
+        let path = "/_nodes?filter_path=nodes.*.version";
+        match self.request(Method::Get, path, None).await {
+            Ok(answer) => {
+                let nodes = answer["nodes"].as_object().into_iter().flatten();
+                let versions = nodes.map(|(_, node)| node["version"].as_str().unwrap_or_default());
+                Ok(BulkEncoding::of_versions(versions))
+            }
+            // The user may write, but not look at nodes: what every version takes.
+            Err(ElasticError::Refused {
+                status: 403,
+                reason,
+                ..
+            }) => {
+                tracing::warn!(
+                    reason,
+                    "the server's version is not told, bulks are written as SMILE"
+                );
+                Ok(BulkEncoding::Smile)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Writes the items; one outcome for each, matched by position and checked by id.
     ///
     /// # Errors
-    /// `Err` means that nothing is known of any item: write all again, later.
+    /// `Err` means that nothing is known of any item: write all again, later; in smaller bulks where it is
+    /// [`ElasticError::TooLarge`]. [`ElasticError::Mixed`] where documents are not of one encoding.
     pub async fn bulk(&self, items: &[BulkItem]) -> Result<Vec<BulkOutcome>, ElasticError> {
         if items.is_empty() {
             return Ok(Vec::new());
         }
+        let (encoding, body) = bulk::body(items)?;
         let mut headers = HeaderMap::new();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-ndjson"),
-        );
+        let media_type = HeaderValue::from_static(encoding.media_type());
+        headers.insert(CONTENT_TYPE, media_type);
         let answered = self
             .send(
                 "a bulk",
@@ -105,7 +153,7 @@ impl Elastic {
                 "/_bulk",
                 headers,
                 &BULK_ANSWER,
-                Some(bulk::body(items)),
+                Some(body),
                 &[],
             )
             .await?;
@@ -300,7 +348,9 @@ impl Elastic {
         match status {
             ..400 => Ok(Answered { status, body }),
             status if seen.contains(&status) => Ok(Answered { status, body }),
-            429 | 502 | 503 | 504 => Err(ElasticError::Away(format!(
+            413 => Err(ElasticError::TooLarge(words_of(&body))),
+            429 => Err(ElasticError::Overloaded(words_of(&body))),
+            502..=504 => Err(ElasticError::Away(format!(
                 "it answers {what} with {status}: {}",
                 words_of(&body)
             ))),

@@ -8,9 +8,20 @@ const MAX_REASON: usize = 500;
 /// Elasticsearch did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ElasticError {
-    /// It does not answer, or answers 429, 502, 503, 504: later.
+    /// No node answers, or they answer 502, 503, 504: later.
     #[error("Elasticsearch is away: {0}")]
     Away(String),
+    /// It answers the whole request with 429, "too many requests": later, and less at once.
+    #[error("Elasticsearch has too much to do: {0}")]
+    Overloaded(String),
+    /// It answers the whole request with 413: a smaller one may pass.
+    #[error(
+        "a request is too large for Elasticsearch, or for a proxy before it (its `http.max_content_length`): {0}"
+    )]
+    TooLarge(String),
+    /// Documents of two encodings in one bulk, named here: a body has one.
+    #[error("documents of one bulk are encoded in two ways: {0} and {1}")]
+    Mixed(&'static str, &'static str),
     /// It refuses the request.
     #[error("Elasticsearch refused {what} with {status}: {reason}")]
     Refused {
@@ -34,14 +45,21 @@ impl Verdict for ElasticError {
         match self {
             // A refusal concerns the whole request (credentials, a missing index, a mapping of
             // another build), not the message that happened to be in it: nothing may be dropped.
-            Self::Away(_) | Self::Answer(_) | Self::Refused { .. } => Disposition::Later,
-            Self::Config(_) => Disposition::Fatal,
+            Self::Away(_)
+            | Self::Overloaded(_)
+            | Self::TooLarge(_)
+            | Self::Answer(_)
+            | Self::Refused { .. } => Disposition::Later,
+            Self::Config(_) | Self::Mixed(..) => Disposition::Fatal,
         }
     }
 
     fn reason(&self) -> &'static str {
         match self {
             Self::Away(_) => "elasticsearch_away",
+            Self::Overloaded(_) => "elasticsearch_overloaded",
+            Self::TooLarge(_) => "elasticsearch_too_large",
+            Self::Mixed(..) => "elasticsearch_mixed_bulk",
             Self::Refused { .. } => "elasticsearch_refused",
             Self::Answer(_) => "elasticsearch_answer",
             Self::Config(_) => "elasticsearch_config",

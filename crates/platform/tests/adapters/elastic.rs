@@ -27,7 +27,7 @@ pub(crate) fn item(index: &str, id: &str, version: i64, source: Option<Value>) -
         index: index.into(),
         id: id.into(),
         version,
-        source: source.map(|source| source.to_string().into_bytes()),
+        source: source.map(|source| source.to_string().into_bytes().into()),
     }
 }
 
