@@ -79,14 +79,27 @@ pub(crate) struct Status {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("query").required(true).args(["image", "text"])))]
+#[command(group(clap::ArgGroup::new("query").required(true).multiple(true).args(["image", "url", "like", "text"])))]
+#[command(group(clap::ArgGroup::new("picture").args(["image", "url", "like"])))]
 pub(crate) struct Search {
     /// A picture to find the like of
     #[arg(long, value_name = "FILE")]
     pub(crate) image: Option<PathBuf>,
-    /// Words to find pictures for
+    /// The address of a picture to find the like of: the search service fetches it
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The id of an indexed picture to find the like of
+    #[arg(long, value_name = "ID")]
+    pub(crate) like: Option<String>,
+    /// Words to find pictures for; beside a picture, both count
     #[arg(long, value_name = "WORDS")]
     pub(crate) text: Option<String>,
+    /// same, looks or means [default: means for words, looks for a picture]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<String>,
+    /// Any other parameter of the API: --with host=example.org --with sort=newest
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) with: Vec<(String, String)>,
     /// How many
     #[arg(short, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) k: u16,
@@ -148,6 +161,14 @@ pub(crate) struct Migrate {
     /// Says from which version to which it would go and what that empties, and does nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// `name=value`.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("give a name and a value, as in host=example.org")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]
@@ -250,7 +271,13 @@ mod tests {
     fn a_search_takes_a_picture_or_words() {
         assert!(Args::try_parse_from(["tusou", "search", "--text", "a kite", "-k", "5"]).is_ok());
         assert!(Args::try_parse_from(["tusou", "search"]).is_err());
-        assert!(Args::try_parse_from(["tusou", "search", "--text", "x", "--image", "y"]).is_err());
-        assert!(Args::try_parse_from(["tusou", "search", "--text", "x", "-k", "0"]).is_err());
+        let read = |more: &[&str]| {
+            let typed = ["tusou", "search"].into_iter().chain(more.iter().copied());
+            Args::try_parse_from(typed)
+        };
+        assert!(read(&["--text", "x", "--image", "y", "--with", "sort=newest"]).is_ok());
+        assert!(read(&["--image", "y", "--like", "z"]).is_err());
+        assert!(read(&["--text", "x", "--with", "sort"]).is_err());
+        assert!(read(&["--text", "x", "-k", "0"]).is_err());
     }
 }

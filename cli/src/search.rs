@@ -21,12 +21,27 @@ const MAX_MESSAGE: usize = 300;
 struct Answer {
     took_ms: u64,
     hits: Vec<Hit>,
+    considered: Considered,
+    #[serde(default)]
+    best_guess: Option<Guess>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Considered {
+    limit: u64,
+    found: u64,
+    below: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Guess {
+    words: String,
 }
 
 #[derive(Debug, Deserialize)]
 struct Hit {
     image_id: String,
-    score: f64,
+    score: Option<f64>,
     image_name: String,
     width: u32,
     height: u32,
@@ -34,6 +49,8 @@ struct Hit {
     sightings: u64,
     captions: Vec<String>,
     pages: Vec<Page>,
+    #[serde(default)]
+    copies_total: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,8 +106,20 @@ async fn ask(config: &Config, args: &Search, mut url: Url) -> Result<Vec<u8>, Er
         .build()
         .map_err(away)?;
     url.query_pairs_mut().append_pair("k", &args.k.to_string());
-    let request = match (&args.image, &args.text) {
-        (Some(path), _) => {
+    let given = [
+        ("q", &args.text),
+        ("url", &args.url),
+        ("like", &args.like),
+        ("mode", &args.mode),
+    ];
+    for (name, value) in given {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    url.query_pairs_mut().extend_pairs(&args.with);
+    let request = match &args.image {
+        Some(path) => {
             let unread = |cause| Error::Picture {
                 path: path.clone(),
                 cause,
@@ -99,11 +128,7 @@ async fn ask(config: &Config, args: &Search, mut url: Url) -> Result<Vec<u8>, Er
             let part = Part::bytes(bytes).file_name("picture");
             client.post(url).multipart(Form::new().part("image", part))
         }
-        (None, text) => {
-            url.query_pairs_mut()
-                .append_pair("q", text.as_deref().unwrap_or_default());
-            client.get(url)
-        }
+        None => client.get(url),
     };
     let answer = request.send().await.map_err(away)?;
     let status = answer.status();

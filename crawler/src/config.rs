@@ -60,11 +60,6 @@ impl Settings {
     /// [`CrawlError::Config`] where the crawler would go beyond loopback without saying who it is.
     pub(crate) fn new(config: &Config) -> Result<Self, CrawlError> {
         let crawler = &config.crawler;
-        let version = env!("CARGO_PKG_VERSION");
-        let user_agent = match crawler.contact.as_str() {
-            "" => format!("{}/{version}", crawler.agent),
-            contact => format!("{}/{version} (+{contact})", crawler.agent),
-        };
         let seconds = |seconds| u32::try_from(seconds).unwrap_or(u32::MAX);
         let limits = |max_bytes| Limits {
             max_bytes,
@@ -73,7 +68,7 @@ impl Settings {
         };
         Ok(Self {
             agent: crawler.agent.clone(),
-            user_agent,
+            user_agent: crawler.user_agent(),
             network: config.network.clone(),
             reach: if crawler.contact.is_empty() {
                 Reach::LoopbackOnly

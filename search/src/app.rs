@@ -11,8 +11,11 @@ use tusou_platform::ops::Health;
 use tusou_platform::service::ServiceContext;
 use tusou_platform::{Config, Shutdown, database};
 
+use crate::candidates::kept::Kept;
 use crate::config::Settings;
 use crate::error::{SearchError, StartError};
+use crate::fetch::Fetcher;
+use crate::find::Found;
 use crate::gate::Gate;
 use crate::index::IndexWatch;
 use crate::models::Models;
@@ -31,6 +34,9 @@ pub(crate) struct App {
     pub(crate) blobs: BlobStore,
     pub(crate) index: IndexWatch,
     pub(crate) uploads: Uploads,
+    pub(crate) fetcher: Fetcher,
+    /// The candidates of late searches, for their further pages.
+    pub(crate) kept: Kept<Found>,
     /// Searches in hand.
     pub(crate) searches: Gate,
     /// Thumbnails in hand: many small reads, kept from shutting searches out.
@@ -51,8 +57,10 @@ impl App {
             blobs: BlobStore::open(&config.blobs)?,
             index: IndexWatch::new(elastic.clone(), settings.alias.clone()),
             uploads: Uploads::new(&settings),
-            searches: Gate::new(settings.concurrency),
-            thumbnails: Gate::new(settings.concurrency.saturating_mul(4)),
+            fetcher: Fetcher::new(config, &settings)?,
+            kept: Kept::new(settings.kept),
+            searches: Gate::new(settings.concurrency, settings.timeout),
+            thumbnails: Gate::new(settings.concurrency.saturating_mul(4), settings.timeout),
             models: OnceLock::new(),
             database: OnceLock::new(),
             settings,

@@ -17,6 +17,10 @@ pub(crate) const MAX_QUERY_CHARS: usize = 500;
 pub(crate) const CAPTIONS_OF_HIT: usize = 8;
 /// Pages shown with a hit: live ones first, the earliest first.
 pub(crate) const PAGES_OF_HIT: i64 = 5;
+/// Near-duplicates shown with a hit.
+pub(crate) const COPIES_OF_HIT: usize = 20;
+/// The nearest pictures whose captions say what a picture shows.
+pub(crate) const PICTURES_OF_GUESS: usize = 24;
 /// Pages shown with a picture looked at by itself.
 pub(crate) const PAGES_OF_IMAGE: i64 = 100;
 /// The most bytes of a thumbnail.
@@ -50,6 +54,16 @@ pub(crate) struct Settings {
     pub(crate) concurrency: usize,
     /// The longest that a request may take.
     pub(crate) timeout: Duration,
+    /// Whether pictures that the safety model scores high are left out unless asked for.
+    pub(crate) safe: bool,
+    /// The score from which a picture is left out.
+    pub(crate) unsafe_from: f32,
+    /// The least cosine of an answer to words; `None` for the model pack's own.
+    pub(crate) words_cut_off: Option<f32>,
+    /// The least cosine of an answer to a picture; `None` for the model pack's own.
+    pub(crate) picture_cut_off: Option<f32>,
+    /// How long the candidates of a search are kept for its further pages.
+    pub(crate) kept: Duration,
 }
 
 impl Settings {
@@ -93,6 +107,11 @@ impl Settings {
             )?,
             concurrency: usize::try_from(concurrency).expect("at most the connections"),
             timeout: Duration::from_millis(timeout),
+            safe: search.safe,
+            unsafe_from: search.unsafe_from,
+            words_cut_off: Some(search.words_cut_off).filter(|cosine| *cosine != 0.0),
+            picture_cut_off: Some(search.picture_cut_off).filter(|cosine| *cosine != 0.0),
+            kept: Duration::from_secs(search.cursor_seconds),
         })
     }
 }

@@ -32,6 +32,11 @@ pub enum StartError {
         #[source]
         cause: std::io::Error,
     },
+    /// Nothing can be fetched from the web.
+    #[error(
+        "no picture can be fetched by its address (`crawler.agent`, `crawler.contact`, the system's certificates)"
+    )]
+    Fetcher(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The blob store cannot be opened.
     #[error("the blob store cannot be opened")]
     Blobs(#[from] BlobError),

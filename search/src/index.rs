@@ -2,6 +2,7 @@
 //! one of this service's own. Vectors of another model are of no use even when they have the same
 //! dimension.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tusou_contract::mapping::{IMAGE_EMBEDDING, IndexMeta, ModelField};
+use tusou_contract::pack::COPY_EMBEDDING;
 use tusou_platform::Shutdown;
 use tusou_platform::elastic::{Elastic, ElasticError};
 use tusou_platform::ops::Health;
@@ -32,12 +34,16 @@ pub(crate) struct Target {
     indexes: Vec<String>,
     /// The digest of the model whose vectors they hold in [`IMAGE_EMBEDDING`].
     pub(crate) digest: String,
+    /// The digest of the model that tells copies, where all of them hold its vectors in [`COPY_EMBEDDING`].
+    pub(crate) copies: Option<String>,
+    /// The oldest of their mappings' versions.
+    pub(crate) mapping_version: u32,
 }
 
 impl Target {
-    /// Whether a hit of this index may be shown.
-    pub(crate) fn holds(&self, index: &str) -> bool {
-        self.indexes.iter().any(|known| known == index)
+    /// Whether hits of these indexes may be shown.
+    pub(crate) fn holds(&self, indexes: &BTreeSet<String>) -> bool {
+        indexes.iter().all(|index| self.indexes.contains(index))
     }
 }
 
@@ -147,10 +153,12 @@ fn judge(
     let mut target: Option<Target> = None;
     for (index, body) in indexes {
         // `_meta` is whatever the index's maker wrote: what cannot be read names no model.
-        let models = IndexMeta::deserialize(&body["mappings"]["_meta"])
-            .map(|meta| meta.models)
+        let (models, version) = IndexMeta::deserialize(&body["mappings"]["_meta"])
+            .map(|meta| (meta.models, meta.mapping_version))
             .unwrap_or_default();
-        let first = models.iter().find(|model| model.field == IMAGE_EMBEDDING);
+        let of = |field| models.iter().find(|model| model.field == field);
+        let first = of(IMAGE_EMBEDDING);
+        let copies = of(COPY_EMBEDDING).map(|model| model.digest.clone());
         let known = first.filter(|first| own.iter().any(|own| own.digest == first.digest));
         let Some(model) = known else {
             let reason = format!(
@@ -163,7 +171,13 @@ fn judge(
         let target = target.get_or_insert_with(|| Target {
             indexes: Vec::new(),
             digest: model.digest.clone(),
+            copies: copies.clone(),
+            mapping_version: version,
         });
+        target.mapping_version = target.mapping_version.min(version);
+        if target.copies != copies {
+            target.copies = None;
+        }
         if target.digest != model.digest {
             let reason = format!("the indexes behind `{alias}` were made with different models");
             return refuse(FOREIGN, reason);
@@ -218,7 +232,8 @@ mod tests {
         let own = [model("d1"), model("d2")];
         let target = judge("a", made_with(&["d1", "d1"]), &own).expect("the same model");
         assert_eq!(target.digest, "d1");
-        assert!(target.holds("i-1") && !target.holds("i-2"));
+        let holds = |index: &str| target.holds(&BTreeSet::from([index.to_owned()]));
+        assert!(holds("i-1") && !holds("i-2") && target.holds(&BTreeSet::new()));
     }
 
     #[test]

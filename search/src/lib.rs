@@ -2,22 +2,29 @@
 //!
 //! `pipeline` is the way of one request, readable top to bottom; every other module is a part of it.
 
+mod access;
 mod answer;
 mod app;
+mod candidates;
 mod config;
 mod error;
+mod fetch;
+mod find;
 mod gate;
+mod guess;
 mod index;
-mod knn;
 mod metrics;
 mod models;
 mod page;
 mod pipeline;
 mod problem;
 mod query;
+mod requests;
 mod routes;
 mod rows;
+mod same;
 mod server;
+mod token;
 mod upload;
 
 use tusou_platform::service::ServiceContext;

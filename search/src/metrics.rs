@@ -12,7 +12,7 @@ const IN_FLIGHT: &str = "search_requests_in_flight";
 const DECODE_SECONDS: &str = "search_decode_seconds";
 const ENCODE_SECONDS: &str = "search_encode_seconds";
 const WORDS_KNOWN: &str = "search_words_known_total";
-const KNN_SECONDS: &str = "search_knn_seconds";
+const INDEX_SECONDS: &str = "search_index_seconds";
 const ROWS_SECONDS: &str = "search_rows_seconds";
 const INDEX_READY: &str = "search_index_ready";
 
@@ -33,9 +33,9 @@ pub(crate) fn describe() {
     );
     describe_counter!(WORDS_KNOWN, "Queries in words whose vector was still kept");
     describe_histogram!(
-        KNN_SECONDS,
+        INDEX_SECONDS,
         Unit::Seconds,
-        "Nearest-neighbour requests to Elasticsearch"
+        "Requests to Elasticsearch, by what they ask: the nearest, captions, hashes, documents"
     );
     describe_histogram!(
         ROWS_SECONDS,
@@ -93,6 +93,12 @@ pub(crate) enum Step {
     EncodeText,
     /// The nearest documents.
     Knn,
+    /// Those whose captions say the words.
+    Captions,
+    /// Those with a like hash.
+    Hash,
+    /// Documents by their ids.
+    Documents,
     /// The pages of hits.
     Rows,
 }
@@ -105,7 +111,10 @@ pub(crate) async fn timed<T>(step: Step, work: impl Future<Output = T>) -> T {
         Step::Decode => histogram!(DECODE_SECONDS),
         Step::EncodeImage => histogram!(ENCODE_SECONDS, "tower" => "image"),
         Step::EncodeText => histogram!(ENCODE_SECONDS, "tower" => "text"),
-        Step::Knn => histogram!(KNN_SECONDS),
+        Step::Knn => histogram!(INDEX_SECONDS, "request" => "nearest"),
+        Step::Captions => histogram!(INDEX_SECONDS, "request" => "captions"),
+        Step::Hash => histogram!(INDEX_SECONDS, "request" => "hash"),
+        Step::Documents => histogram!(INDEX_SECONDS, "request" => "documents"),
         Step::Rows => histogram!(ROWS_SECONDS),
     }
     .record(started.elapsed());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use tusou_contract::mapping::{IMAGE_EMBEDDING, ModelField};
+use tusou_model::pack::Relevance;
 use tusou_model::{
     Batch, Batcher, Crop, Device, Model, ModelError, Pack, PictureInput, Runtime, TextModel,
     VisionModel, Window,
@@ -32,11 +33,15 @@ const WORDS_KEPT: u64 = 10_000;
 pub(crate) struct Models {
     identities: Vec<ModelField>,
     loaded: Vec<Loaded>,
+    /// Whether a model scores pictures for safety: then they can be left out by it.
+    pub(crate) are_scored: bool,
 }
 
 /// The loaded towers of one pack.
 #[derive(Debug)]
 pub(crate) struct Loaded {
+    /// The least cosines of answers, as measured for the pack.
+    pub(crate) relevance: Relevance,
     input: PictureInput,
     vision: Batcher<VisionModel>,
     text: Option<Text>,
@@ -67,10 +72,12 @@ impl Models {
     pub(crate) fn load(models: &config::Models, health: &Health) -> Result<Self, LoadError> {
         let runtime = Runtime::load(&models.runtime)?;
         let (mut identities, mut loaded) = (Vec::new(), Vec::new());
+        let mut are_scored = false;
         for folder in &models.packs {
             let pack = Pack::open(folder)?;
             // A score is no place in a space: nothing is near it.
             if pack.manifest().is_score() {
+                are_scored = true;
                 continue;
             }
             loaded.push(Loaded::load(
@@ -81,7 +88,11 @@ impl Models {
             )?);
             identities.push(pack.field(IMAGE_EMBEDDING));
         }
-        Ok(Self { identities, loaded })
+        Ok(Self {
+            identities,
+            loaded,
+            are_scored,
+        })
     }
 
     /// The packs' names and digests, in their order: the index must be of one of them.
@@ -115,11 +126,17 @@ impl Loaded {
         );
         health.tell(pack.name(), vision.provider().to_string());
         Ok(Self {
+            relevance: pack.manifest().relevance,
             input: vision.input().clone(),
             vision: Batcher::start(vec![vision], WINDOW, |_| ())?,
             text: text.map(Text::start).transpose()?,
             health,
         })
+    }
+
+    /// Whether it knows words.
+    pub(crate) fn has_words(&self) -> bool {
+        self.text.is_some()
     }
 
     /// How pictures are taken.

@@ -8,13 +8,15 @@ use axum::extract::multipart::{Field, MultipartError};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tusou_contract::ImageFormat;
-use tusou_model::{Crop, DecodeError, Limits, PictureInput, decode};
+use tusou_model::{Crop, DecodeError, Limits, Needed, PictureInput, decode, phash, thumbnail};
 
 use crate::config::{Settings, UPLOADS_IN_MEMORY};
 use crate::error::SearchError;
 use crate::metrics::{Step, timed};
-use crate::query::unknown;
+use crate::query::{Parameters, unknown};
 
+/// The field of a form that holds the picture.
+const IMAGE: &str = "image";
 /// The most bytes of a field that is no file.
 const MAX_TEXT_BYTES: usize = 4 << 10;
 /// The most memory that decoding one upload takes.
@@ -40,15 +42,20 @@ pub(crate) struct Upload {
     _memory: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-/// A form with a picture.
+/// A picture made ready for what it is asked of.
 #[derive(Debug)]
-pub(crate) struct Form {
-    /// The field `image`.
-    pub(crate) image: Upload,
-    /// The field `k`, as it was written.
-    pub(crate) k: Option<String>,
-    /// The field `lang`, as it was written.
-    pub(crate) lang: Option<String>,
+pub(crate) struct Prepared {
+    /// As each of the wanted models takes it, in their order.
+    pub(crate) crops: Vec<Crop>,
+    /// Its perceptual hash, made as the encoder makes it: 16 hex digits.
+    pub(crate) phash: String,
+}
+
+impl Upload {
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Uploads {
@@ -68,55 +75,72 @@ impl Uploads {
         }
     }
 
-    /// Reads the form; `known` names the fields that it may have, of `image`, `k` and `lang`.
-    pub(crate) async fn read(&self, form: Multipart, known: &[&str]) -> Result<Form, SearchError> {
-        tokio::time::timeout(self.patience, self.collect(form, known))
+    /// Reads the form: its picture, where it has one, and its other fields into `parameters`; `known` names
+    /// these.
+    pub(crate) async fn read(
+        &self,
+        form: Multipart,
+        parameters: &mut Parameters,
+        known: &'static [&'static str],
+    ) -> Result<Option<Upload>, SearchError> {
+        tokio::time::timeout(self.patience, self.collect(form, parameters, known))
             .await
             .map_err(|_| SearchError::TooSlow)?
     }
 
-    async fn collect(&self, mut form: Multipart, known: &[&str]) -> Result<Form, SearchError> {
+    async fn collect(
+        &self,
+        mut form: Multipart,
+        parameters: &mut Parameters,
+        known: &'static [&'static str],
+    ) -> Result<Option<Upload>, SearchError> {
         let mut image = None;
-        let (mut k, mut lang) = (None, None);
         while let Some(mut field) = form
             .next_field()
             .await
             .map_err(|error| self.unreadable(&error))?
         {
             let name = field.name().unwrap_or_default().to_owned();
-            if !known.contains(&name.as_str()) {
-                return Err(unknown(&name, known));
-            }
-            if name == "image" {
-                if image.is_some() {
-                    return Err(SearchError::parameter(
-                        "repeated_parameter",
-                        "image",
-                        "`image` is given twice; send one picture",
-                    ));
+            if name != IMAGE {
+                if !known.contains(&name.as_str()) {
+                    let mut all = vec![IMAGE];
+                    all.extend(known);
+                    return Err(unknown(&name, &all));
                 }
-                image = Some(self.receive(&mut field).await?);
-            } else {
                 let text = self.text(&name, &mut field).await?;
-                match name.as_str() {
-                    "k" => k = Some(text),
-                    _ => lang = Some(text),
-                }
+                parameters.add(&name, text, known)?;
+                continue;
             }
+            if image.is_some() {
+                return Err(SearchError::parameter(
+                    "repeated_parameter",
+                    IMAGE,
+                    "`image` is given twice; send one picture",
+                ));
+            }
+            let received = self.receive(&mut field).await?;
+            if received.bytes.is_empty() {
+                return Err(SearchError::parameter(
+                    "empty_picture",
+                    IMAGE,
+                    "`image` has no bytes; choose a picture",
+                ));
+            }
+            image = Some(received);
         }
-        match image {
-            Some(image) if !image.bytes.is_empty() => Ok(Form { image, k, lang }),
-            Some(_) => Err(SearchError::parameter(
-                "empty_picture",
-                "image",
-                "`image` has no bytes; choose a picture",
-            )),
-            None => Err(SearchError::parameter(
-                "no_picture",
-                "image",
-                "there is no `image` in the form; send a picture as multipart/form-data",
-            )),
-        }
+        Ok(image)
+    }
+
+    /// Bytes that came another way, counted like those of an upload.
+    pub(crate) fn take(&self, bytes: Bytes) -> Result<Upload, SearchError> {
+        let kibibytes = u32::try_from(bytes.len().div_ceil(1 << 10)).unwrap_or(u32::MAX);
+        let memory = Arc::clone(&self.memory)
+            .try_acquire_many_owned(kibibytes)
+            .map_err(|_| SearchError::Busy)?;
+        Ok(Upload {
+            bytes,
+            _memory: Some(Arc::new(memory)),
+        })
     }
 
     /// A file's bytes. What is beyond the limit is read and thrown away, so that the sender comes
@@ -157,17 +181,18 @@ impl Uploads {
         })
     }
 
-    /// The picture as the model takes it.
-    pub(crate) async fn crop(
+    /// The picture as each of these models takes it, and its hash.
+    pub(crate) async fn prepare(
         &self,
         upload: Upload,
-        input: &PictureInput,
-    ) -> Result<Crop, SearchError> {
+        inputs: &[&PictureInput],
+    ) -> Result<Prepared, SearchError> {
         let format = ImageFormat::sniff(&upload.bytes).ok_or(SearchError::NotAPicture)?;
         let limits = self.limits;
-        let detail = input.preprocess().needed().into();
+        let needed = inputs.iter().map(|input| input.preprocess().needed());
+        let detail = needed.fold(thumbnail::NEEDED, Needed::and).into();
         decode::inspect(&upload.bytes, format, &limits, detail).map_err(|error| refused(&error))?;
-        let input = input.clone();
+        let inputs: Vec<PictureInput> = inputs.iter().copied().cloned().collect();
         timed(Step::Decode, async {
             let permit = Arc::clone(&self.decoders)
                 .acquire_owned()
@@ -176,12 +201,16 @@ impl Uploads {
             // The permit goes with the work: a request that gives up does not free its thread.
             tokio::task::spawn_blocking(move || {
                 let _permit = permit;
-                decode::decode(&upload.bytes, format, &limits, detail)
-                    .map(|pixels| input.crop(&pixels))
+                let pixels = decode::decode(&upload.bytes, format, &limits, detail)?;
+                let small = thumbnail::reduced(&pixels, thumbnail::LONGER_SIDE);
+                Ok(Prepared {
+                    crops: inputs.iter().map(|input| input.crop(&pixels)).collect(),
+                    phash: phash::phash(&small),
+                })
             })
             .await
             .map_err(SearchError::internal)?
-            .map_err(|error| refused(&error))
+            .map_err(|error: DecodeError| refused(&error))
         })
         .await
     }

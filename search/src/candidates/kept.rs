@@ -1,11 +1,11 @@
 //! The candidates of the latest searches, so that a further page is one of the same list.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
-
 
 /// The most bytes of all lists together.
 const MOST_BYTES: u64 = 64 << 20;
@@ -13,8 +13,14 @@ const MOST_BYTES: u64 = 64 << 20;
 /// The lists lately made, by the fingerprint of what was asked and the digest of what was found. The least
 /// lately used go first: a list that was just made must be there for its second page, however often others are
 /// asked for.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Kept<T: ?Sized>(Cache<(u64, u64), Arc<T>>);
+
+impl<T: ?Sized> fmt::Debug for Kept<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").finish_non_exhaustive()
+    }
+}
 
 /// What knows how many bytes it takes in memory.
 pub(crate) trait Weigh {

@@ -71,8 +71,10 @@ fn one(language: Language, hit: &Hit, position: usize) -> Markup {
                 @if let Some(caption) = caption { p.caption dir="auto" title=(caption) { (caption) } }
                 (rights(language, &of_hit(hit)))
                 p.facts {
-                    span.score title=(texts.similarity) {
-                        span.unseen { (texts.similarity) " " } (format!("{:.2}", hit.score))
+                    @if let Some(score) = hit.score {
+                        span.score title=(texts.similarity) {
+                            span.unseen { (texts.similarity) " " } (format!("{score:.2}"))
+                        }
                     }
                     a href={ "/?like=" (hit.image_id) "&lang=" (language.name()) } { (texts.like) }
                 }

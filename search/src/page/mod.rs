@@ -210,7 +210,7 @@ fn asked_for(language: Language, asked: Asked<'_>) -> Markup {
     let texts = language.texts();
     html! {
         @match asked {
-            Asked::Like(id) => @if let Ok(id) = query::image_id(id) {
+            Asked::Like(id) => @if let Ok(id) = query::image_id("like", id) {
                 img.asked src=(thumbnail_path(&id)) alt=(texts.your_picture);
             },
             Asked::Picture => img #asked.asked alt=(texts.your_picture) hidden;,

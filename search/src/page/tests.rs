@@ -6,7 +6,7 @@ use time::macros::datetime;
 use tusou_contract::{ImageId, Rights, SightingContext, SightingRights};
 
 use super::*;
-use crate::answer::{Hit, Sighting};
+use crate::answer::{Considered, Hit, Sighting};
 
 fn select<'a>(page: &'a Html, selector: &str) -> Vec<scraper::ElementRef<'a>> {
     let selector = Selector::parse(selector).expect("a selector");
@@ -48,9 +48,23 @@ fn answer(page_url: &str, text: &str) -> Answer {
     let image_id = ImageId::of(b"picture");
     Answer {
         took_ms: 12,
+        mode: "looks",
+        considered: Considered {
+            limit: 1_000,
+            found: 1,
+            hits: 1,
+            below: 0,
+            cut_off: None,
+        },
+        facets: None,
+        best_guess: None,
+        next: None,
         hits: vec![Hit {
             image_id,
-            score: 0.5,
+            score: Some(0.5),
+            relevance: 0.5,
+            copies: Vec::new(),
+            copies_total: 0,
             image_name: text.into(),
             width: 400,
             height: 300,

@@ -9,12 +9,13 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tusou_contract::BlobKey;
 
+use crate::access::deadline::Deadline;
 use crate::answer::{Answer, thumbnail_path};
 use crate::app::App;
 use crate::config::{MAX_THUMBNAIL_BYTES, PAGES_OF_IMAGE};
 use crate::error::SearchError;
-use crate::query::{Parameters, Query, image_id};
-use crate::{knn, pipeline};
+use crate::query::{Ask, Parameters, SIMILAR, image_id};
+use crate::{pipeline, requests};
 
 /// A thumbnail's address holds the digest of the picture, so what it shows never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -26,9 +27,11 @@ pub(super) async fn document(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, SearchError> {
     Parameters::read(query.as_deref(), &[])?;
-    let id = image_id(&id)?;
+    let id = image_id("id", &id)?;
     app.index.target()?;
-    let Some(mut document) = knn::document(&app.elastic, &app.settings.alias, &id).await? else {
+    let within = Deadline::current().left();
+    let document = requests::document(&app.elastic, &app.settings.alias, &id, within);
+    let Some(mut document) = document.await? else {
         return Err(pipeline::not_indexed(&id));
     };
     let mut pages = pipeline::pages(&app, &[id], PAGES_OF_IMAGE).await?;
@@ -43,10 +46,9 @@ pub(super) async fn similar(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Answer>, SearchError> {
-    let parameters = Parameters::read(query.as_deref(), &["k"])?;
-    let query = Query::Like(image_id(&id)?);
-    let answer = pipeline::search(&app, query, parameters.k()?);
-    Ok(Json(answer.await?))
+    let parameters = Parameters::read(query.as_deref(), SIMILAR)?;
+    let ask = Ask::like(image_id("id", &id)?, &parameters, &app.settings)?;
+    Ok(Json(pipeline::search(&app, &ask).await?))
 }
 
 /// `GET /v1/images/{id}/thumbnail`: a JPEG.
@@ -54,7 +56,7 @@ pub(super) async fn thumbnail(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Response, SearchError> {
-    let id = image_id(&id)?;
+    let id = image_id("id", &id)?;
     let stored = app
         .blobs
         .get(&BlobKey::thumbnail(&id), MAX_THUMBNAIL_BYTES)

@@ -25,7 +25,10 @@ use crate::page::{Asked, Language, View};
 pub(crate) fn router(app: Arc<App>, ops: Router) -> Router {
     let searches = Router::new()
         .route("/", get(page::show).post(page::by_picture))
-        .route("/v1/search", get(search::by_words).post(search::by_picture))
+        .route(
+            "/v1/search",
+            get(search::search).post(search::search_by_form),
+        )
         .route("/v1/images/{id}", get(images::document))
         .route("/v1/images/{id}/similar", get(images::similar))
         .layer(from_fn_with_state(Arc::clone(&app), search_gate));

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::error::SearchError;
 use crate::page::{Asked, Language, View, respond};
 use crate::pipeline;
-use crate::query::{K, Parameters, Query, image_id};
+use crate::query::{Ask, Parameters, SEARCH};
 
 /// `GET /`, `GET /?q=words`, `GET /?like=id`
 pub(super) async fn show(
@@ -22,19 +22,23 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Response {
     let language = Language::of(query.as_deref(), &headers);
-    let parameters = match Parameters::read(query.as_deref(), &["q", "like", "k", "lang"]) {
+    let parameters = match Parameters::read(query.as_deref(), SEARCH) {
         Ok(parameters) => parameters,
         Err(error) => return respond(language, View::Failed(Asked::Nothing, &error)),
     };
-    let (asked, result) = match (parameters.get("q"), parameters.get("like")) {
-        (None, None) => return respond(language, View::Home),
-        (Some(words), _) => (
-            Asked::Words(words),
-            by_words(&app, &parameters, words).await,
-        ),
-        (None, Some(id)) => (Asked::Like(id), by_id(&app, &parameters, id).await),
+    let asked = match (parameters.get("q"), parameters.get("like")) {
+        (Some(words), _) => Asked::Words(words),
+        (None, Some(id)) => Asked::Like(id),
+        (None, None) if parameters.lacks(&["url", "cursor"]) => {
+            return respond(language, View::Home);
+        }
+        (None, None) => Asked::Picture,
     };
-    result_page(language, asked, &result)
+    let result = async {
+        let ask = Ask::read(&parameters, None, &app.settings)?;
+        pipeline::search(&app, &ask).await
+    };
+    result_page(language, asked, &result.await)
 }
 
 /// `POST /`, which the form without a script sends.
@@ -46,27 +50,15 @@ pub(super) async fn by_picture(
 ) -> Response {
     let mut language = Language::of(query.as_deref(), &headers);
     let result = async {
-        let form = search::multipart(form)?;
-        let form = app.uploads.read(form, &["image", "k", "lang"]).await?;
-        if let Some(named) = form.lang.as_deref().and_then(Language::named) {
+        let mut parameters = Parameters::read(query.as_deref(), SEARCH)?;
+        let ask = search::from_form(&app, &mut parameters, form).await;
+        if let Some(named) = parameters.get("lang").and_then(Language::named) {
             language = named;
         }
-        let k = form
-            .k
-            .as_deref()
-            .map_or_else(|| Ok(K::default()), str::parse)?;
-        search::picture(&app, form.image, k).await
+        pipeline::search(&app, &ask?).await
     }
     .await;
     result_page(language, Asked::Picture, &result)
-}
-
-async fn by_words(app: &App, parameters: &Parameters, words: &str) -> Result<Answer, SearchError> {
-    pipeline::search(app, Query::Words(words.parse()?), parameters.k()?).await
-}
-
-async fn by_id(app: &App, parameters: &Parameters, id: &str) -> Result<Answer, SearchError> {
-    pipeline::search(app, Query::Like(image_id(id)?), parameters.k()?).await
 }
 
 fn result_page(

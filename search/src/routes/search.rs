@@ -1,4 +1,4 @@
-//! `/v1/search`: the nearest pictures to words or to an uploaded picture.
+//! `/v1/search`: pictures by words, by a picture, or by both.
 
 use std::sync::Arc;
 
@@ -10,48 +10,48 @@ use crate::answer::Answer;
 use crate::app::App;
 use crate::error::SearchError;
 use crate::pipeline;
-use crate::query::{K, Parameters, Query};
+use crate::query::{Ask, Parameters, SEARCH};
 
 /// `GET /v1/search?q=words&k=20`
-pub(super) async fn by_words(
+pub(super) async fn search(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Answer>, SearchError> {
-    let parameters = Parameters::read(query.as_deref(), &["q", "k"])?;
-    let words = parameters.get("q").unwrap_or_default().parse()?;
-    let answer = pipeline::search(&app, Query::Words(words), parameters.k()?);
-    Ok(Json(answer.await?))
+    let parameters = Parameters::read(query.as_deref(), SEARCH)?;
+    let ask = Ask::read(&parameters, None, &app.settings)?;
+    Ok(Json(pipeline::search(&app, &ask).await?))
 }
 
-/// `POST /v1/search`: `multipart/form-data` with the picture as `image` and, where wanted, `k`.
-pub(super) async fn by_picture(
+/// `POST /v1/search`: `multipart/form-data` with the picture as `image`, and all else in the form or the address.
+pub(super) async fn search_by_form(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Json<Answer>, SearchError> {
-    let parameters = Parameters::read(query.as_deref(), &["k"])?;
-    let form = app.uploads.read(multipart(form)?, &["image", "k"]).await?;
-    let k = match &form.k {
-        Some(k) => k.parse()?,
-        None => parameters.k()?,
-    };
-    Ok(Json(picture(&app, form.image, k).await?))
+    let mut parameters = Parameters::read(query.as_deref(), SEARCH)?;
+    let ask = from_form(&app, &mut parameters, form).await?;
+    Ok(Json(pipeline::search(&app, &ask).await?))
 }
 
-/// The search that both the API and the page do with an upload.
-pub(super) async fn picture(
+/// What a form asks beside what its address does.
+pub(super) async fn from_form(
     app: &App,
-    image: crate::upload::Upload,
-    k: K,
-) -> Result<Answer, SearchError> {
-    pipeline::search(app, Query::Picture(image), k).await
-}
-
-/// The form, where the body is one.
-pub(super) fn multipart(
+    parameters: &mut Parameters,
     form: Result<Multipart, MultipartRejection>,
-) -> Result<Multipart, SearchError> {
-    form.map_err(|_| {
+) -> Result<Ask, SearchError> {
+    let form = form.map_err(|_| {
         SearchError::Form("send the picture as multipart/form-data, in the field `image`".into())
-    })
+    })?;
+    let upload = app.uploads.read(form, parameters, SEARCH).await?;
+    let nothing = || {
+        SearchError::parameter(
+            "no_picture",
+            "image",
+            "there is no `image` in the form; send a picture as multipart/form-data",
+        )
+    };
+    if upload.is_none() && parameters.lacks(&["q", "like", "url", "cursor"]) {
+        return Err(nothing());
+    }
+    Ask::read(parameters, upload, &app.settings)
 }

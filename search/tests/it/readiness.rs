@@ -99,7 +99,7 @@ async fn the_binary_serves_its_metrics_and_ends_well_on_sigterm() {
         "search_requests_total",
         "search_request_seconds_count",
         "search_encode_seconds_count",
-        "search_knn_seconds_count",
+        "search_index_seconds_count",
         "search_index_ready",
     ] {
         assert!(service.metric(metric).await >= 1.0, "{metric}");

@@ -19,7 +19,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::signature::{self, Port, Signature, U8};
-use super::{FORMAT, Layout, Manifest, Textual, Visual};
+use super::{FORMAT, Layout, Manifest, Relevance, Textual, Visual};
 
 mod text;
 
@@ -133,6 +133,7 @@ pub fn describe(folder: &Path, about: &About) -> Result<Manifest, DescribeError>
         return Err(place.missing("ONNX with its weights in files of their own", &lacking));
     }
     Ok(Manifest {
+        relevance: Relevance::default(),
         format: FORMAT,
         name: about.name.clone(),
         licence: about.licence.clone(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The manifest's file name in the pack's folder.
-pub use tusou_contract::pack::MANIFEST;
+pub use tusou_contract::pack::{MANIFEST, Relevance};
 
 /// The layout of manifests that this build reads and writes.
 pub const FORMAT: u32 = 1;
@@ -13,7 +13,7 @@ pub const FORMAT: u32 = 1;
 /// A pack's manifest. Keys that are not here (sources, description, languages, …) are for people.
 ///
 /// Element types are not in it: f32, f16 or u8 pixels and i32 or i64 tokens are what the ONNX files say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// [`FORMAT`].
     pub format: u32,
@@ -34,6 +34,9 @@ pub struct Manifest {
     /// The text tower, where there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub textual: Option<Textual>,
+    /// Below which cosine nothing is found.
+    #[serde(skip_serializing_if = "Relevance::is_unknown", default)]
+    pub relevance: Relevance,
     /// Every file but the manifest, with its SHA-256 in hex, by its path below the pack's folder.
     pub files: BTreeMap<String, String>,
 }

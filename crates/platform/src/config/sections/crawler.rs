@@ -73,6 +73,17 @@ pub struct Crawler {
     pub coalesce_ms: u64,
 }
 
+impl Crawler {
+    /// What every request to a foreign site says of who asks: `tusoubot/0.1.0 (+https://example.org/bot)`.
+    pub fn user_agent(&self) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        match self.contact.as_str() {
+            "" => format!("{}/{version}", self.agent),
+            contact => format!("{}/{version} (+{contact})", self.agent),
+        }
+    }
+}
+
 impl Default for Crawler {
     fn default() -> Self {
         Self {

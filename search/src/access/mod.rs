@@ -1,0 +1,3 @@
+//! Who may ask, how often, and for how long.
+
+pub(crate) mod deadline;

@@ -1,0 +1,238 @@
+//! The candidates of a search: what may become a hit, with what sorting, counting and grouping need of it.
+//! They are many, so each is as little as it can be: values that Elasticsearch keeps in columns.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tusou_contract::ImageId;
+use tusou_platform::elastic::Elastic;
+
+use super::reply::ask;
+use crate::candidates::{self, Candidate, MOST, Names};
+use crate::error::SearchError;
+
+/// The columns that a candidate is read from.
+const COLUMNS: [&str; 11] = [
+    "image_id",
+    "width",
+    "height",
+    "bytes",
+    "format",
+    "colors",
+    "hosts",
+    "rights.license",
+    "sightings",
+    "phash",
+    "nsfw",
+];
+
+/// Candidates, the best first.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    /// The indexes that they are of: an alias may point at another one than a moment ago.
+    pub(crate) indexes: BTreeSet<String>,
+    pub(crate) list: Vec<Candidate>,
+}
+
+/// The [`MOST`] documents whose vectors in `field` are nearest to `vector` (any length, not zero), among those
+/// that all of `filters` let through, with their cosines.
+pub(crate) async fn by_vector(
+    elastic: &Elastic,
+    alias: &str,
+    (field, vector): (&str, &[f32]),
+    filters: &[Value],
+    within: Duration,
+) -> Result<Candidates, SearchError> {
+    let body = nearest(field, vector, filters);
+    read(ask(elastic, alias, &body, within).await?, cosine)
+}
+
+/// The [`MOST`] documents whose captions say these words best, by BM25: all of two words, three of four.
+pub(crate) async fn by_captions(
+    elastic: &Elastic,
+    alias: &str,
+    words: &str,
+    filters: &[Value],
+    within: Duration,
+) -> Result<Candidates, SearchError> {
+    let body = said(words, filters);
+    read(ask(elastic, alias, &body, within).await?, |_| None)
+}
+
+/// Documents whose perceptual hash has a part in common with one of these, in no order; at most [`MOST`].
+pub(crate) async fn by_hash(
+    elastic: &Elastic,
+    alias: &str,
+    bands: &[String],
+    filters: &[Value],
+    within: Duration,
+) -> Result<Candidates, SearchError> {
+    let mut clauses = filters.to_vec();
+    clauses.push(json!({"terms": {"phash_bands": bands}}));
+    let mut body = columns();
+    body["query"] = json!({"bool": {"filter": clauses}});
+    read(ask(elastic, alias, &body, within).await?, |_| None)
+}
+
+/// The part of a body that says what is wanted of each candidate.
+fn columns() -> Value {
+    let mut columns: Vec<Value> = COLUMNS.iter().map(|name| json!(name)).collect();
+    columns.push(json!({"field": "first_seen", "format": "epoch_millis"}));
+    json!({
+        "size": MOST,
+        // Columns alone: nothing of what is stored document by document is read.
+        "_source": false,
+        "stored_fields": "_none_",
+        "docvalue_fields": columns,
+        "track_total_hits": false,
+    })
+}
+
+/// The body of [`by_vector`].
+fn nearest(field: &str, vector: &[f32], filters: &[Value]) -> Value {
+    let mut body = columns();
+    body["knn"] = json!({
+        "field": field, "query_vector": vector, "k": MOST, "num_candidates": MOST,
+    });
+    if !filters.is_empty() {
+        body["knn"]["filter"] = json!(filters);
+    }
+    body
+}
+
+/// The body of [`by_captions`].
+fn said(words: &str, filters: &[Value]) -> Value {
+    let mut body = columns();
+    body["query"] = json!({"bool": {
+        "must": {"match": {"captions": {"query": words, "minimum_should_match": "2<75%"}}},
+        // Scripts without spaces are split into single characters: their order is what says the word.
+        "should": {"match_phrase": {"captions": {"query": words, "slop": 1, "boost": 2.0}}},
+        "filter": filters,
+    }});
+    body
+}
+
+/// The cosine of a score. Elasticsearch gives (1 + cosine) / 2 for `cosine` similarity.
+fn cosine(score: f64) -> Option<f32> {
+    Some((2.0 * score - 1.0).clamp(-1.0, 1.0) as f32)
+}
+
+#[derive(Debug, Deserialize)]
+struct Hit {
+    _index: String,
+    #[serde(default)]
+    _score: Option<f64>,
+    fields: Columns,
+}
+
+/// Each a list: a column may hold several values, or none.
+#[derive(Debug, Deserialize)]
+struct Columns {
+    image_id: [ImageId; 1],
+    width: [u32; 1],
+    height: [u32; 1],
+    bytes: [u64; 1],
+    format: [String; 1],
+    sightings: [u32; 1],
+    first_seen: [String; 1],
+    #[serde(default)]
+    colors: Vec<String>,
+    #[serde(default)]
+    hosts: Vec<String>,
+    #[serde(rename = "rights.license", default)]
+    license: Vec<String>,
+    #[serde(default)]
+    phash: Vec<String>,
+    #[serde(default)]
+    nsfw: Vec<f32>,
+}
+
+fn read(hits: Vec<Hit>, cosine: impl Fn(f64) -> Option<f32>) -> Result<Candidates, SearchError> {
+    let mut read = Candidates::default();
+    let mut names = Names::default();
+    for hit in hits {
+        let score = hit._score.unwrap_or_default();
+        let candidate = candidate(hit.fields, cosine(score), score, &mut names)?;
+        read.list.push(candidate);
+        if !read.indexes.contains(&hit._index) {
+            read.indexes.insert(hit._index);
+        }
+    }
+    Ok(read)
+}
+
+fn candidate(
+    columns: Columns,
+    cosine: Option<f32>,
+    relevance: f64,
+    names: &mut Names,
+) -> Result<Candidate, SearchError> {
+    let [first_seen] = columns.first_seen;
+    Ok(Candidate {
+        image_id: columns.image_id[0],
+        cosine,
+        relevance,
+        width: columns.width[0],
+        height: columns.height[0],
+        bytes: columns.bytes[0],
+        format: names.name(&columns.format[0]),
+        colors: names.all(&columns.colors),
+        hosts: names.all(&columns.hosts),
+        license: columns.license.first().map(|license| names.name(license)),
+        first_seen_ms: first_seen.parse().map_err(SearchError::internal)?,
+        sightings: columns.sightings[0],
+        phash: columns
+            .phash
+            .first()
+            .and_then(|hash| candidates::phash(hash)),
+        nsfw: columns.nsfw.first().copied(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_become_cosines() {
+        for (score, expected) in [(1.0, 1.0), (0.5, 0.0), (0.0, -1.0), (0.75, 0.5)] {
+            assert_eq!(cosine(score), Some(expected));
+        }
+        // Rounding in the server may lift a score just above one.
+        assert_eq!(cosine(1.000_000_1), Some(1.0));
+    }
+
+    #[test]
+    fn the_requests_are_as_recorded() {
+        let filter = [json!({"term": {"format": "png"}})];
+        insta::assert_json_snapshot!(
+            "by_vector",
+            nearest("image_embedding", &[3.0, -4.0], &filter)
+        );
+        insta::assert_json_snapshot!("by_captions", said("red bird", &[]));
+    }
+
+    #[test]
+    fn a_hit_is_read_whole_and_with_the_least() {
+        let hits = json!([
+            {"_index": "i-1", "_score": 0.9, "fields": {
+                "image_id": [ImageId::of(b"x")], "width": [3], "height": [2], "bytes": [9], "format": ["png"],
+                "sightings": [1], "first_seen": ["1790000000000"], "colors": ["red", "blue"],
+                "hosts": ["a.example"], "rights.license": ["https://l.example/by"],
+                "phash": ["00000000000000ff"], "nsfw": [0.25]}},
+            {"_index": "i-1", "_score": 0.8, "fields": {
+                "image_id": [ImageId::of(b"y")], "width": [3], "height": [2], "bytes": [9], "format": ["png"],
+                "sightings": [0], "first_seen": ["-1"]}},
+        ]);
+        let hits = serde_json::from_value(hits).expect("hits");
+        let Candidates { indexes, list } = read(hits, cosine).expect("whole");
+        assert_eq!(indexes.into_iter().collect::<Vec<_>>(), ["i-1"]);
+        assert!((list[0].cosine.expect("of a vector") - 0.8).abs() < 1e-6);
+        assert_eq!(list[0].phash, Some(255));
+        assert_eq!(list[0].license.as_deref(), Some("https://l.example/by"));
+        assert_eq!(list[1].first_seen_ms, -1);
+        assert_eq!((list[1].phash, list[1].colors.len()), (None, 0));
+    }
+}

@@ -1,0 +1,89 @@
+//! The parts of an answer that are read. Elasticsearch names them so.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tusou_platform::elastic::{Elastic, ElasticError};
+
+use crate::error::SearchError;
+
+/// Asks for hits of this kind, for no longer than that.
+pub(super) async fn ask<H: DeserializeOwned>(
+    elastic: &Elastic,
+    alias: &str,
+    body: &Value,
+    within: Duration,
+) -> Result<Vec<H>, SearchError> {
+    let reply = tokio::time::timeout(within, elastic.search(alias, body))
+        .await
+        .map_err(|_| SearchError::Timeout)?;
+    let reply: Reply<H> =
+        serde_json::from_value(reply.map_err(refused)?).map_err(SearchError::internal)?;
+    reply.hits()
+}
+
+/// A search's answer with hits of this kind.
+#[derive(Debug, Deserialize)]
+struct Reply<H> {
+    timed_out: bool,
+    _shards: Shards,
+    hits: Hits<H>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Shards {
+    failed: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Hits<H> {
+    hits: Vec<H>,
+}
+
+impl<H> Reply<H> {
+    /// The hits; an answer that lacks the documents of a shard is none.
+    fn hits(self) -> Result<Vec<H>, SearchError> {
+        if self.timed_out || self._shards.failed > 0 {
+            return Err(SearchError::Away {
+                what: "a part of the index",
+                cause: format!("{} shards failed", self._shards.failed).into(),
+            });
+        }
+        Ok(self.hits.hits)
+    }
+}
+
+/// What a search is told where Elasticsearch does not answer it.
+fn refused(error: ElasticError) -> SearchError {
+    match error {
+        ElasticError::Refused { status: 404, .. } => {
+            SearchError::IndexNotReady(crate::index::NOTHING_YET.into())
+        }
+        ElasticError::Away(_) => SearchError::Away {
+            what: "the index",
+            cause: error.into(),
+        },
+        other => SearchError::internal(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_without_a_shard_is_none() {
+        let reply = |timed_out: bool, failed: u64| -> Reply<Value> {
+            let answer = json!({"timed_out": timed_out, "_shards": {"failed": failed}, "hits": {"hits": [{}]}});
+            serde_json::from_value(answer).expect("an answer")
+        };
+        assert_eq!(reply(false, 0).hits().expect("whole").len(), 1);
+        for partial in [reply(true, 0), reply(false, 1)] {
+            assert_eq!(partial.hits().expect_err("partial").code(), "unavailable");
+        }
+    }
+}
