@@ -5,7 +5,7 @@ use tusou_contract::ImageId;
 use tusou_contract::document::phash_bands;
 use tusou_contract::mapping::IMAGE_EMBEDDING;
 use tusou_contract::pack::COPY_EMBEDDING;
-use tusou_model::phash;
+use tusou_model::{RgbImage, phash};
 
 use crate::access::deadline::{Deadline, arrived};
 use crate::app::App;
@@ -106,6 +106,8 @@ struct Seen {
     /// Of the model that tells copies, where there is one and copies are asked for.
     copies: Option<Vec<f32>>,
     phash: Option<String>,
+    /// As small as a thumbnail; of a picture of the index its thumbnail tells.
+    small: Option<RgbImage>,
 }
 
 /// One try, on the index that the alias is thought to point at.
@@ -143,7 +145,9 @@ impl Search<'_> {
             Some(picture) => Some(self.see(picture).await?),
             None => None,
         };
-        if let (Mode::Same, Some(seen)) = (self.ask.mode, &seen) {
+        if self.ask.mode == Mode::Same
+            && let Some(seen) = seen
+        {
             return self.copies(seen).await;
         }
         let mut lists = Lists::default();
@@ -210,7 +214,12 @@ impl Search<'_> {
         let model = self.model();
         let mut inputs = vec![model.input()];
         inputs.extend(copies.map(Loaded::input));
-        let Prepared { crops, phash } = self.app.uploads.prepare(upload, &inputs).await?;
+        let prepared = self.app.uploads.prepare(upload, &inputs).await?;
+        let Prepared {
+            crops,
+            phash,
+            small,
+        } = prepared;
         let mut crops = crops.into_iter();
         let mut next = || crops.next().expect("there is a crop for each model");
         let crop = next();
@@ -226,6 +235,7 @@ impl Search<'_> {
                 None => None,
             },
             phash: Some(phash),
+            small: Some(small),
         };
         Ok(seen)
     }
@@ -245,11 +255,12 @@ impl Search<'_> {
             vector: asked.vectors.remove(IMAGE_EMBEDDING).unwrap_or_default(),
             copies: asked.vectors.remove(COPY_EMBEDDING),
             phash: asked.phash,
+            small: None,
         })
     }
 
     /// Copies of a picture, by their own model and by their hashes. A list of each, and a rule on both.
-    async fn copies(&self, seen: &Seen) -> Result<Option<Found>, SearchError> {
+    async fn copies(&self, seen: Seen) -> Result<Option<Found>, SearchError> {
         let mut found = Vec::new();
         if let Some(vector) = &seen.copies {
             let near = self.by_vector(COPY_EMBEDDING, vector).await?;
@@ -277,7 +288,12 @@ impl Search<'_> {
             found.extend(alike.filter(|candidate| !known.contains(&candidate.image_id)));
         }
         let looked_at = found.len();
-        let mut candidates = same::copies(found, hash, self.ask.all);
+        let asked = same::Asked {
+            hash,
+            itself: seen.itself,
+            small: seen.small,
+        };
+        let mut candidates = same::copies(self.app, found, asked, self.ask.all).await?;
         candidates.truncate(MOST);
         Ok(Some(Found {
             below: looked_at - candidates.len(),

@@ -8,7 +8,9 @@ use axum::extract::multipart::{Field, MultipartError};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tusou_contract::ImageFormat;
-use tusou_model::{Crop, DecodeError, Limits, Needed, PictureInput, decode, phash, thumbnail};
+use tusou_model::{
+    Crop, DecodeError, Limits, Needed, PictureInput, RgbImage, decode, phash, thumbnail,
+};
 
 use crate::config::{Settings, UPLOADS_IN_MEMORY};
 use crate::error::SearchError;
@@ -49,6 +51,8 @@ pub(crate) struct Prepared {
     pub(crate) crops: Vec<Crop>,
     /// Its perceptual hash, made as the encoder makes it: 16 hex digits.
     pub(crate) phash: String,
+    /// Itself, as small as a thumbnail.
+    pub(crate) small: RgbImage,
 }
 
 impl Upload {
@@ -193,26 +197,34 @@ impl Uploads {
         let detail = needed.fold(thumbnail::NEEDED, Needed::and).into();
         decode::inspect(&upload.bytes, format, &limits, detail).map_err(|error| refused(&error))?;
         let inputs: Vec<PictureInput> = inputs.iter().copied().cloned().collect();
-        timed(Step::Decode, async {
-            let permit = Arc::clone(&self.decoders)
-                .acquire_owned()
-                .await
-                .expect("the semaphore is never closed");
-            // The permit goes with the work: a request that gives up does not free its thread.
-            tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                let pixels = decode::decode(&upload.bytes, format, &limits, detail)?;
-                let small = thumbnail::reduced(&pixels, thumbnail::LONGER_SIDE);
-                Ok(Prepared {
-                    crops: inputs.iter().map(|input| input.crop(&pixels)).collect(),
-                    phash: phash::phash(&small),
-                })
+        let work = move || {
+            let pixels = decode::decode(&upload.bytes, format, &limits, detail)?;
+            let small = thumbnail::reduced(&pixels, thumbnail::LONGER_SIDE);
+            Ok(Prepared {
+                crops: inputs.iter().map(|input| input.crop(&pixels)).collect(),
+                phash: phash::phash(&small),
+                small,
             })
+        };
+        let prepared: Result<_, DecodeError> = timed(Step::Decode, self.work(work)).await?;
+        prepared.map_err(|error| refused(&error))
+    }
+
+    /// Runs what takes a core on one of the bounded threads.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, SearchError> {
+        let permit = Arc::clone(&self.decoders)
+            .acquire_owned()
             .await
-            .map_err(SearchError::internal)?
-            .map_err(|error: DecodeError| refused(&error))
-        })
-        .await
+            .expect("the semaphore is never closed");
+        // The permit goes with the work: a request that gives up does not free its thread.
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        done.await.map_err(SearchError::internal)
     }
 
     /// A field that is no file.

@@ -15,6 +15,7 @@ pub mod decode;
 mod dense;
 mod error;
 mod input;
+pub mod overlap;
 pub mod pack;
 pub mod phash;
 pub mod preprocess;

@@ -4,14 +4,7 @@ use serde_json::{Value, json};
 use tusou_contract::BlobKey;
 use tusou_testkit::{World, pictures};
 
-use crate::support::{Search, id, index, sightings_of_bird, told, upload, vectors};
-
-fn names(answer: &Value) -> Vec<&str> {
-    let hits = answer["hits"].as_array().expect("hits");
-    hits.iter()
-        .map(|hit| hit["image_name"].as_str().expect("a name"))
-        .collect()
-}
+use crate::support::{Search, id, index, names, sightings_of_bird, told, upload, vectors};
 
 #[tokio::test]
 async fn words_and_pictures_find_the_nearest_with_their_pages() {

@@ -82,24 +82,46 @@ pub(crate) fn id(name: &str) -> ImageId {
 /// Makes an index of four documents behind the alias. `field` says whose model it claims.
 pub(crate) async fn index(world: &World, name: &str, field: &ModelField) -> String {
     let vectors = vectors(&world.config);
-    let elastic = world.elastic();
-    let index = format!("{}-{name}", world.name());
-    let body = index_body(std::slice::from_ref(field), &IndexOptions::default());
-    assert!(
-        elastic
-            .create_index(&index, &body)
-            .await
-            .expect("a new index")
-    );
     let documents = [
         ("bird", &vectors.bird),
         ("ship", &vectors.ship),
         ("first", &vectors.first),
         ("second", &vectors.second),
     ];
+    let documents = documents.map(|(name, vector)| document(name, vector));
+    index_of(world, name, std::slice::from_ref(field), &documents).await
+}
+
+/// Makes an index of these documents behind the alias. `fields` say whose models it claims.
+pub(crate) async fn index_of(
+    world: &World,
+    name: &str,
+    fields: &[ModelField],
+    documents: &[Document],
+) -> String {
+    let elastic = world.elastic();
+    let index = format!("{}-{name}", world.name());
+    let body = index_body(fields, &IndexOptions::default());
+    assert!(
+        elastic
+            .create_index(&index, &body)
+            .await
+            .expect("a new index")
+    );
+    write(world, &index, documents).await;
+    elastic
+        .point_alias(&world.config.elasticsearch.alias, &index)
+        .await
+        .expect("the alias points at it");
+    index
+}
+
+/// Writes documents, and has them found.
+pub(crate) async fn write(world: &World, index: &str, documents: &[Document]) {
+    let elastic = world.elastic();
     let items: Vec<_> = documents
-        .into_iter()
-        .map(|(name, vector)| item(&index, &document(name, vector)))
+        .iter()
+        .map(|document| item(index, document))
         .collect();
     let outcomes = elastic.bulk(&items).await.expect("Elasticsearch answers");
     assert!(
@@ -108,15 +130,7 @@ pub(crate) async fn index(world: &World, name: &str, field: &ModelField) -> Stri
             .all(|outcome| *outcome == tusou_platform::elastic::BulkOutcome::Written),
         "{outcomes:?}"
     );
-    elastic
-        .refresh(&index)
-        .await
-        .expect("Elasticsearch answers");
-    elastic
-        .point_alias(&world.config.elasticsearch.alias, &index)
-        .await
-        .expect("the alias points at it");
-    index
+    elastic.refresh(index).await.expect("Elasticsearch answers");
 }
 
 fn item(index: &str, document: &Document) -> tusou_platform::elastic::BulkItem {
@@ -124,11 +138,16 @@ fn item(index: &str, document: &Document) -> tusou_platform::elastic::BulkItem {
         index: index.to_owned(),
         id: document.image_id.to_string(),
         version: document.rev,
-        source: Some(serde_json::to_vec(document).expect("a document is JSON").into()),
+        source: Some(
+            serde_json::to_vec(document)
+                .expect("a document is JSON")
+                .into(),
+        ),
     }
 }
 
-fn document(name: &str, vector: &[f32]) -> Document {
+/// A document with plain properties.
+pub(crate) fn document(name: &str, vector: &[f32]) -> Document {
     let image_id = id(name);
     let seen = datetime!(2026-11-01 12:00 UTC);
     Document {
@@ -284,6 +303,14 @@ impl Search {
 pub(crate) async fn told(response: reqwest::Response) -> (u16, Value) {
     let status = response.status().as_u16();
     (status, response.json().await.expect("an answer in JSON"))
+}
+
+/// The names of an answer's hits, in their order.
+pub(crate) fn names(answer: &Value) -> Vec<&str> {
+    let hits = answer["hits"].as_array().expect("hits");
+    hits.iter()
+        .map(|hit| hit["image_name"].as_str().expect("a name"))
+        .collect()
 }
 
 /// A form with these bytes as its picture.
