@@ -1,10 +1,15 @@
 //! What this service takes from the configuration, and its fixed bounds.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tusou_platform::Config;
 
+use crate::access::keys::Keys;
+use crate::access::rates::Rate;
 use crate::error::StartError;
 
 /// Hits in an answer when nobody says how many.
@@ -32,6 +37,11 @@ pub(crate) const DRAINED_UPLOADS: usize = 8;
 pub(crate) const UPLOADS_IN_MEMORY: usize = 16;
 /// Connections open at once.
 pub(crate) const MAX_CONNECTIONS: usize = 2_048;
+/// The most bytes of a request's headers that are read.
+pub(crate) const MAX_HEAD_BYTES: usize = 16 << 10;
+/// The most bytes of a connection that are held while no request can be made of them: the headers, and an address as long
+/// as the library reads one.
+pub(crate) const MAX_BUFFER: usize = 128 << 10;
 /// The longest wait for a request's head.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest that requests in hand may take once the end was asked for.
@@ -64,6 +74,16 @@ pub(crate) struct Settings {
     pub(crate) picture_cut_off: Option<f32>,
     /// How long the candidates of a search are kept for its further pages.
     pub(crate) kept: Duration,
+    /// How often one client may ask; `None` for as often as it likes.
+    pub(crate) rate: Option<Rate>,
+    /// Who may use the API.
+    pub(crate) keys: Arc<Keys>,
+    /// Whether the page is served.
+    pub(crate) page: bool,
+    /// Origins whose pages may call the API, or `*`.
+    pub(crate) cors_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 impl Settings {
@@ -112,6 +132,14 @@ impl Settings {
             words_cut_off: Some(search.words_cut_off).filter(|cosine| *cosine != 0.0),
             picture_cut_off: Some(search.picture_cut_off).filter(|cosine| *cosine != 0.0),
             kept: Duration::from_secs(search.cursor_seconds),
+            rate: NonZeroU32::new(search.rate_per_second).map(|per_second| Rate {
+                per_second,
+                burst: NonZeroU32::new(search.rate_burst).unwrap_or(NonZeroU32::MIN),
+            }),
+            keys: Arc::new(Keys::new(&search.api_keys)),
+            page: search.page,
+            cors_origins: search.cors_origins.clone(),
+            trusted_proxies: search.trusted_proxies.clone(),
         })
     }
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use tusou_platform::blobs::BlobError;
 use tusou_platform::elastic::ElasticError;
 
+use crate::config::{MAX_HEAD_BYTES, MAX_QUERY_CHARS, RETRY_AFTER_SECONDS};
+
 /// The service cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -95,6 +97,31 @@ pub(crate) enum SearchError {
     /// The service has not finished starting.
     #[error("{0}")]
     Starting(String),
+    /// No API key where one is needed, or one that nobody has.
+    #[error("{detail}")]
+    Key {
+        /// A short, stable word.
+        code: &'static str,
+        /// What is wrong and what is wanted.
+        detail: &'static str,
+    },
+    /// One client asks more often than it may.
+    #[error("you ask more often than this service allows; try again in {seconds} s")]
+    RateLimited {
+        /// When it may ask again.
+        seconds: u64,
+    },
+    /// What came is no HTTP request.
+    #[error("this is no HTTP request; speak HTTP/1.1")]
+    Malformed,
+    /// The address is longer than any is read.
+    #[error("the address is too long; a query in words takes at most {MAX_QUERY_CHARS} characters")]
+    AddressTooLong,
+    /// The headers are longer than any are read.
+    #[error(
+        "the headers are too large; send at most {MAX_HEAD_BYTES} bytes of them, without other sites' cookies"
+    )]
+    HeadTooLarge,
     /// As much is in hand as is taken at once.
     #[error("too many requests at once; try again in a moment")]
     Busy,
@@ -148,6 +175,11 @@ impl SearchError {
             Self::Method(_) => "method_not_allowed",
             Self::IndexNotReady(_) => "index_not_ready",
             Self::Starting(_) => "starting",
+            Self::Key { code, .. } => code,
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Malformed => "malformed_request",
+            Self::AddressTooLong => "address_too_long",
+            Self::HeadTooLarge => "headers_too_large",
             Self::Busy => "busy",
             Self::Timeout => "timeout",
             Self::Away { .. } => "unavailable",
@@ -158,19 +190,32 @@ impl SearchError {
     /// The HTTP status.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Self::Parameter { .. } | Self::Form(_) => 400,
+            Self::Parameter { .. } | Self::Form(_) | Self::Malformed => 400,
+            Self::Key { .. } => 401,
             Self::NotFound(_) => 404,
             Self::Method(_) => 405,
             Self::TooSlow => 408,
             Self::TooLarge { .. } => 413,
+            Self::AddressTooLong => 414,
             Self::NotAPicture => 415,
             Self::Undecodable(_) | Self::TooManyPixels { .. } => 422,
+            Self::RateLimited { .. } => 429,
+            Self::HeadTooLarge => 431,
             Self::Internal(_) => 500,
             Self::IndexNotReady(_)
             | Self::Starting(_)
             | Self::Busy
             | Self::Timeout
             | Self::Away { .. } => 503,
+        }
+    }
+
+    /// Seconds after which it is worth asking again, where it is.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { seconds } => Some(*seconds),
+            _ if self.status() == 503 => Some(RETRY_AFTER_SECONDS),
+            _ => None,
         }
     }
 

@@ -9,6 +9,7 @@ use metrics::{
 const REQUESTS: &str = "search_requests_total";
 const REQUEST_SECONDS: &str = "search_request_seconds";
 const IN_FLIGHT: &str = "search_requests_in_flight";
+const PLACES: &str = "search_places";
 const DECODE_SECONDS: &str = "search_decode_seconds";
 const ENCODE_SECONDS: &str = "search_encode_seconds";
 const WORDS_KNOWN: &str = "search_words_known_total";
@@ -21,6 +22,10 @@ pub(crate) fn describe() {
     describe_counter!(REQUESTS, "Requests answered, by route and status");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Whole requests, by route");
     describe_gauge!(IN_FLIGHT, "Requests being handled");
+    describe_gauge!(
+        PLACES,
+        "Searches that are taken at once now; fewer than configured while answers are slow"
+    );
     describe_histogram!(
         DECODE_SECONDS,
         Unit::Seconds,
@@ -52,6 +57,11 @@ pub(crate) fn describe() {
 pub(crate) fn request(route: &str, status: u16, took: Duration) {
     counter!(REQUESTS, "route" => route.to_owned(), "status" => status.to_string()).increment(1);
     histogram!(REQUEST_SECONDS, "route" => route.to_owned()).record(took);
+}
+
+/// So many searches are taken at once.
+pub(crate) fn places(open: usize) {
+    gauge!(PLACES).set(open as f64);
 }
 
 /// The vector of a query was still kept.

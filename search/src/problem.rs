@@ -2,19 +2,26 @@
 //!
 //! Source: RFC 9457, Problem Details for HTTP APIs.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::body::Bytes;
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tusou_platform::telemetry::chain;
+use utoipa::ToSchema;
 
-use crate::config::RETRY_AFTER_SECONDS;
 use crate::error::SearchError;
 
-/// The body of an error's answer.
-#[derive(Debug, Serialize)]
+/// Its media type.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+/// The most of somebody else's words that are taken over, in bytes.
+const MAX_WORDS: usize = 1 << 10;
+
+/// The body of an error's answer (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Problem {
-    /// `urn:tusou:problem:<code>`.
+    /// `urn:tusou:problem:<code>`: the code is short and stable.
+    #[schema(example = "urn:tusou:problem:empty_query")]
     r#type: String,
     /// The status in words.
     title: &'static str,
@@ -56,28 +63,78 @@ pub(crate) fn log(error: &SearchError) {
     }
 }
 
-/// Says when to come back, where that helps.
+/// Says when to come back, where that helps, and how to show who asks.
 pub(crate) fn say_when(error: &SearchError, response: &mut Response) {
-    if error.status() == 503 {
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+    let headers = response.headers_mut();
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let SearchError::Key { .. } = error {
+        // Source: RFC 6750, 3.
+        let scheme = HeaderValue::from_static("Bearer realm=\"tusou\"");
+        headers.insert(WWW_AUTHENTICATE, scheme);
     }
 }
 
 impl IntoResponse for SearchError {
     fn into_response(self) -> Response {
         log(&self);
-        let body = serde_json::to_vec(&Problem::of(&self)).expect("a problem holds only text");
-        let mut response = (
-            status(&self),
-            [(CONTENT_TYPE, "application/problem+json")],
-            body,
-        )
-            .into_response();
+        let mut response = Problem::of(&self).respond(status(&self));
         say_when(&self, &mut response);
         response
     }
+}
+
+impl Problem {
+    fn respond(&self, status: StatusCode) -> Response {
+        let body = serde_json::to_vec(self).expect("a problem holds only text");
+        (status, [(CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
+    }
+}
+
+/// Puts a problem in the place of an error that a library answered with mere words. `field` is the
+/// parameter that is at fault where the address could not be read.
+pub(crate) async fn of_words(response: Response, field: Option<&str>) -> Response {
+    let status = response.status();
+    let media_type = response.headers().get(CONTENT_TYPE);
+    if !(status.is_client_error() || status.is_server_error())
+        || media_type.is_some_and(|media_type| media_type == MEDIA_TYPE)
+    {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let words: Bytes = axum::body::to_bytes(body, MAX_WORDS)
+        .await
+        .unwrap_or_default();
+    let words = String::from_utf8_lossy(&words);
+    let title = status.canonical_reason().unwrap_or("Error");
+    let (code, field) = match status.as_u16() {
+        400 if field == Some("id") => ("invalid_id", field),
+        400 => ("unreadable_request", field),
+        404 => ("not_found", None),
+        405 => ("method_not_allowed", None),
+        408 => ("timeout", None),
+        413 => ("body_too_large", None),
+        415 => ("unsupported_body", None),
+        500..=599 => ("internal", None),
+        _ => ("refused", None),
+    };
+    let problem = Problem {
+        r#type: format!("urn:tusou:problem:{code}"),
+        title,
+        status: status.as_u16(),
+        detail: if words.is_empty() || status.is_server_error() {
+            format!("the request was refused: {title}")
+        } else {
+            format!("the request cannot be read: {words}")
+        },
+        field: field.map(ToOwned::to_owned),
+    };
+    let mut response = problem.respond(status);
+    if let Some(methods) = head.headers.get(ALLOW) {
+        response.headers_mut().insert(ALLOW, methods.clone());
+    }
+    response
 }
 
 #[cfg(test)]
@@ -99,6 +156,14 @@ mod tests {
             SearchError::Method("use GET"),
             SearchError::IndexNotReady("nothing is indexed yet".into()),
             SearchError::Starting("the model is being loaded".into()),
+            SearchError::Key {
+                code: "key_needed",
+                detail: "this needs an API key",
+            },
+            SearchError::RateLimited { seconds: 3 },
+            SearchError::Malformed,
+            SearchError::AddressTooLong,
+            SearchError::HeadTooLarge,
             SearchError::Busy,
             SearchError::Timeout,
             SearchError::Away {
@@ -119,8 +184,32 @@ mod tests {
             SearchError::Busy.into_response().headers()[RETRY_AFTER],
             "2"
         );
+        let limited = SearchError::RateLimited { seconds: 7 }.into_response();
+        assert_eq!(limited.headers()[RETRY_AFTER], "7");
         let refused = SearchError::NotAPicture.into_response();
         assert_eq!(refused.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
         assert!(!refused.headers().contains_key(RETRY_AFTER));
+    }
+
+    #[tokio::test]
+    async fn words_of_a_library_become_a_problem() {
+        let words = |status: StatusCode, text: &'static str| (status, text).into_response();
+        let path = words(StatusCode::BAD_REQUEST, "Invalid UTF-8 in `id`");
+        let told = of_words(path, Some("id")).await;
+        assert_eq!(told.headers()[CONTENT_TYPE], MEDIA_TYPE);
+        let body = axum::body::to_bytes(told.into_body(), 4 << 10).await;
+        let body: serde_json::Value =
+            serde_json::from_slice(&body.expect("short")).expect("a problem");
+        assert_eq!(body["type"], "urn:tusou:problem:invalid_id");
+        assert_eq!(body["field"], "id");
+        let broken = words(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Missing extension secret",
+        );
+        let body = axum::body::to_bytes(of_words(broken, None).await.into_body(), 4 << 10).await;
+        let body = String::from_utf8(body.expect("short").to_vec()).expect("text");
+        assert!(!body.contains("secret"), "{body}");
+        let fine = of_words(words(StatusCode::OK, "fine"), None).await;
+        assert_eq!(fine.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
     }
 }

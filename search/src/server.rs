@@ -1,21 +1,26 @@
 //! The listener: bounded connections, and an end that finishes what is in hand.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tusou_platform::service::ServiceContext;
 use tusou_platform::{Shutdown, ops};
 
+use crate::access::bare::Explained;
+use crate::access::client::Peer;
 use crate::app::App;
-use crate::config::{DRAIN, HEAD_TIMEOUT, MAX_CONNECTIONS};
+use crate::config::{DRAIN, HEAD_TIMEOUT, MAX_BUFFER, MAX_CONNECTIONS};
 use crate::error::StartError;
 use crate::{metrics, routes};
 
@@ -72,14 +77,17 @@ impl Server {
                 accepted = accept(&self.listener, &places) => accepted,
                 () = self.shutdown.requested() => break,
             };
-            let (stream, place) = accepted;
+            let (stream, peer, place) = accepted;
+            let router = TowerToHyperService::new(self.router.clone());
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(Peer(peer));
+                router.call(request)
+            });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
-                .serve_connection(
-                    TokioIo::new(stream),
-                    TowerToHyperService::new(self.router.clone()),
-                );
+                .max_buf_size(MAX_BUFFER)
+                .serve_connection(TokioIo::new(Explained::new(stream)), service);
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
                 let _place = place;
@@ -104,17 +112,17 @@ impl Server {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> (TcpStream, tokio::sync::OwnedSemaphorePermit) {
+) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
     let place = Arc::clone(places)
         .acquire_owned()
         .await
         .expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are small and whole: waiting to fill a packet only delays them.
                 let _ = stream.set_nodelay(true);
-                return (stream, place);
+                return (stream, peer.ip(), place);
             }
             Err(error) => {
                 // Out of file descriptors, most likely: some are given back in a moment.

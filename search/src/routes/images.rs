@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tusou_contract::BlobKey;
 
+use super::openapi::{Choice, Refused, ThumbnailRefused};
 use crate::access::deadline::Deadline;
 use crate::answer::{Answer, thumbnail_path};
 use crate::app::App;
@@ -20,7 +21,13 @@ use crate::{pipeline, requests};
 /// A thumbnail's address holds the digest of the picture, so what it shows never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// `GET /v1/images/{id}`: the index's document, with the path of the thumbnail and the first pages.
+/// A picture: the index's document, with the path of the thumbnail and the first pages
+#[utoipa::path(
+    get,
+    path = "/v1/images/{id}",
+    params(("id" = String, Path, description = "The picture: 64 hexadecimal digits")),
+    responses((status = 200, description = "The document", body = Object), Refused),
+)]
 pub(super) async fn document(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -40,7 +47,13 @@ pub(super) async fn document(
     Ok(Json(document))
 }
 
-/// `GET /v1/images/{id}/similar?k=20`: the nearest other pictures.
+/// More like a picture: the nearest others
+#[utoipa::path(
+    get,
+    path = "/v1/images/{id}/similar",
+    params(("id" = String, Path, description = "The picture: 64 hexadecimal digits"), Choice),
+    responses((status = 200, description = "What was found", body = Answer), Refused),
+)]
 pub(super) async fn similar(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -51,7 +64,19 @@ pub(super) async fn similar(
     Ok(Json(pipeline::search(&app, &ask).await?))
 }
 
-/// `GET /v1/images/{id}/thumbnail`: a JPEG.
+/// A picture's thumbnail
+///
+/// It needs no key: `<img>` cannot send one.
+#[utoipa::path(
+    get,
+    path = "/v1/images/{id}/thumbnail",
+    params(("id" = String, Path, description = "The picture: 64 hexadecimal digits")),
+    security(()),
+    responses(
+        (status = 200, description = "It as a JPEG", body = Vec<u8>, content_type = "image/jpeg"),
+        ThumbnailRefused,
+    ),
+)]
 pub(super) async fn thumbnail(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,

@@ -23,6 +23,17 @@ const MAX_REQUEST_ID: usize = 64;
 const CLOSED: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
 
+/// Marks an answer to a request that was one too many.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TurnedAway;
+
+/// Whether a route is worth a line for each request: what people ask, not what pages load beside it.
+fn is_search(route: &str) -> bool {
+    route == "/"
+        || route.starts_with("/v1/")
+            && !matches!(route, "/v1/images/{id}/thumbnail" | "/v1/openapi.json")
+}
+
 /// Runs the request under its id and completes the answer's headers.
 pub(super) async fn observe(request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -35,7 +46,8 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
         .to_owned();
     let method = request.method().clone();
     // What was asked stays out of the log: words and pictures are the asker's own.
-    let span = tracing::info_span!("request", id, %method, route);
+    let client = tracing::field::Empty;
+    let span = tracing::info_span!("request", id, %method, route, client);
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
     let took = started.elapsed();
@@ -43,11 +55,12 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let took_ms = took.as_secs_f64() * 1e3;
     let said = format!("answered {status} in {took_ms:.1} ms");
     let _entered = span.enter();
-    match route.as_str() {
-        "/" | "/v1/search" | "/v1/images/{id}" | "/v1/images/{id}/similar" => {
-            tracing::info!(status, took_ms, "{said}");
-        }
-        _ => tracing::debug!(status, took_ms, "{said}"),
+    // A line for each of those that are turned away would cost more than turning them away does.
+    let refused = response.extensions().get::<TurnedAway>().is_some();
+    if is_search(&route) && !refused {
+        tracing::info!(status, took_ms, "{said}");
+    } else {
+        tracing::debug!(status, took_ms, "{said}");
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {

@@ -6,13 +6,22 @@ use axum::Json;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{Multipart, RawQuery, State};
 
+use super::openapi::{Choice, PictureRefused, Refused, SearchForm, Subject};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::error::SearchError;
 use crate::pipeline;
 use crate::query::{Ask, Parameters, SEARCH};
 
-/// `GET /v1/search?q=words&k=20`
+/// Pictures by words, by an indexed picture, or by one on the web
+///
+/// At least one of `q`, `like`, `url` and `cursor` is needed.
+#[utoipa::path(
+    get,
+    path = "/v1/search",
+    params(Subject, Choice),
+    responses((status = 200, description = "What was found", body = Answer), Refused, PictureRefused),
+)]
 pub(super) async fn search(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
@@ -22,7 +31,16 @@ pub(super) async fn search(
     Ok(Json(pipeline::search(&app, &ask).await?))
 }
 
-/// `POST /v1/search`: `multipart/form-data` with the picture as `image`, and all else in the form or the address.
+/// Pictures by an uploaded picture
+///
+/// The picture is `image` in the form; all else stands in the form or the address. It is not kept.
+#[utoipa::path(
+    post,
+    path = "/v1/search",
+    params(Subject, Choice),
+    request_body(content = SearchForm, content_type = "multipart/form-data"),
+    responses((status = 200, description = "What was found", body = Answer), Refused, PictureRefused),
+)]
 pub(super) async fn search_by_form(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,

@@ -3,7 +3,7 @@
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 use tusou_contract::{BlobKey, ImageId};
-use tusou_testkit::{World, pictures};
+use tusou_testkit::{Reply, Site, World, pictures};
 
 use crate::support::{Search, index, told, upload, vectors};
 
@@ -67,23 +67,50 @@ async fn each_bad_input_is_a_precise_problem() {
     let no_such = format!("/v1/images/{}", "0".repeat(64));
     let thumbnail = format!("{no_such}/thumbnail");
     let similar = format!("{no_such}/similar");
-    for (path, status, code, field) in [
-        ("/v1/search", 400, "empty_query", Some("q")),
-        ("/v1/search?q=+", 400, "empty_query", Some("q")),
-        ("/v1/search?q=%F0%9F%90%A6", 400, "no_words", Some("q")),
-        ("/v1/search?q=a%00b", 400, "control_characters", Some("q")),
-        (&long, 400, "query_too_long", Some("q")),
-        ("/v1/search?q=bird&k=0", 400, "invalid_k", Some("k")),
-        ("/v1/search?q=bird&k=many", 400, "invalid_k", Some("k")),
+    for (path, code, field) in [
+        ("/v1/search", "nothing_asked", "q"),
+        ("/v1/search?q=+", "empty_query", "q"),
+        ("/v1/search?q=%F0%9F%90%A6", "no_words", "q"),
+        ("/v1/search?q=a%00b", "control_characters", "q"),
+        ("/v1/search?q=a%FFb", "not_text", "q"),
+        (&long, "query_too_long", "q"),
+        ("/v1/search?q=bird&k=0", "invalid_k", "k"),
+        ("/v1/search?q=bird&k=many", "invalid_k", "k"),
         (
-            "/v1/search?q=bird&size=3",
-            400,
+            "/v1/search?q=bird&colour=red",
             "unknown_parameter",
-            Some("size"),
+            "colour",
         ),
-        ("/v1/search?q=a&q=b", 400, "repeated_parameter", Some("q")),
-        ("/v1/images/nonsense", 400, "invalid_id", Some("id")),
-        (&no_such, 404, "not_found", None),
+        ("/v1/search?q=a&q=b", "repeated_parameter", "q"),
+        ("/v1/search?q=bird&mode=exact", "invalid_value", "mode"),
+        ("/v1/search?q=bird&mode=same", "invalid_value", "mode"),
+        ("/v1/search?q=bird&sort=best", "invalid_value", "sort"),
+        ("/v1/search?q=bird&weight=0.5", "invalid_value", "weight"),
+        ("/v1/search?q=bird&all=yes", "invalid_value", "all"),
+        ("/v1/search?q=bird&size=3", "invalid_value", "size"),
+        (
+            "/v1/search?q=bird&since=yesterday",
+            "invalid_value",
+            "since",
+        ),
+        (
+            "/v1/search?q=bird&cursor=nonsense",
+            "invalid_cursor",
+            "cursor",
+        ),
+        ("/v1/search?like=nonsense", "invalid_id", "like"),
+        ("/v1/search?url=nonsense", "invalid_value", "url"),
+        ("/v1/search?url=file:///etc/passwd", "invalid_value", "url"),
+        ("/v1/images/nonsense", "invalid_id", "id"),
+        ("/v1/images/%FF", "invalid_id", "id"),
+    ] {
+        let answer = told(search.get(path).await).await;
+        check(path, &answer, 400, code, Some(field));
+    }
+    let like_no_such = format!("/v1/search?like={}", "0".repeat(64));
+    for (path, status, code, field) in [
+        (no_such.as_str(), 404, "not_found", None),
+        (&like_no_such, 404, "not_found", None),
         (&thumbnail, 404, "not_found", None),
         (&similar, 404, "not_found", None),
         ("/v1/nothing", 404, "not_found", None),
@@ -179,6 +206,90 @@ async fn each_bad_input_is_a_precise_problem() {
     // After all that it still answers.
     let (status, answer) = search.json("/v1/search?q=bird").await;
     assert_eq!(status, 200, "{answer}");
+    search.stop().await;
+    world.end().await;
+}
+
+/// A picture by its address: where it may lie, and how much and how long is read.
+#[tokio::test]
+async fn an_address_that_cannot_be_used_is_a_precise_problem() {
+    let mut world = World::new("search_bad_url").await;
+    world.config.search.max_upload_bytes = 64 << 10;
+    world.config.search.fetch_timeout_ms = 1_500;
+    index(&world, "1", &vectors(&world.config).field).await;
+    let site = Site::start().await;
+    site.put("/endless.png", Reply::endless("image/png"));
+    site.put("/silent.png", Reply::silence());
+    site.put("/page.html", Reply::html("<p>hello"));
+    site.put("/round", Reply::redirect("/round"));
+    site.put(
+        "/in",
+        Reply::redirect("http://169.254.169.254/latest/meta-data"),
+    );
+    site.png("/bomb.png", promises_too_much());
+    site.png("/good.png", pictures::png(1));
+    let search = Search::ready(&world).await;
+    for (url, status, code) in [
+        ("http://10.0.0.1/cat.png".to_owned(), 400, "url_refused"),
+        ("http://[::1]/cat.png".to_owned(), 400, "url_refused"),
+        (
+            "http://localhost:1/cat.png".to_owned(),
+            400,
+            "url_unreachable",
+        ),
+        (site.url("/in"), 400, "url_refused"),
+        (site.url("/round"), 400, "url_redirects"),
+        (site.url("/endless.png"), 400, "url_too_large"),
+        (site.url("/silent.png"), 400, "url_too_slow"),
+        (site.url("/nothing.png"), 400, "url_not_found"),
+        (site.url("/page.html"), 415, "not_a_picture"),
+        (site.url("/bomb.png"), 422, "too_many_pixels"),
+    ] {
+        let answer = search.json(&format!("/v1/search?url={url}")).await;
+        let field = if status == 400 { "url" } else { "image" };
+        check(&url, &answer, status, code, Some(field));
+    }
+    let path = format!("/v1/search?url={}", site.url("/good.png"));
+    let (status, answer) = search.json(&path).await;
+    assert_eq!(status, 200, "{answer}");
+    search.stop().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_are_refused_and_the_sender_reads_why() {
+    let mut world = World::new("search_upload_100").await;
+    index(&world, "1", &vectors(&world.config).field).await;
+    world.config.search.timeout_ms = 60_000;
+    let search = Search::ready(&world).await;
+    let form = upload(vec![0xFF; 100 << 20]);
+    let answer = told(search.post("/v1/search", form).await).await;
+    check("100 MB", &answer, 413, "picture_too_large", Some("image"));
+    search.stop().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_search_is_refused() {
+    let world = World::new("search_bad_cursor").await;
+    index(&world, "1", &vectors(&world.config).field).await;
+    let search = Search::ready(&world).await;
+    let (status, first) = search.json("/v1/search?q=bird&all=on&k=1").await;
+    assert_eq!(status, 200, "{first}");
+    let next = first["next"].as_str().expect("there are more than one");
+    let (status, second) = search
+        .json(&format!("/v1/search?q=bird&all=on&k=1&cursor={next}"))
+        .await;
+    assert_eq!(status, 200, "{second}");
+    assert_ne!(first["hits"][0]["image_id"], second["hits"][0]["image_id"]);
+    let path = format!("/v1/search?q=ship&all=on&k=1&cursor={next}");
+    let answer = search.json(&path).await;
+    check("foreign", &answer, 400, "foreign_cursor", Some("cursor"));
+    // One sign of it is another.
+    let mangled = if next.starts_with('A') { "B" } else { "A" }.to_owned() + &next[1..];
+    let path = format!("/v1/search?q=bird&all=on&k=1&cursor={mangled}");
+    let answer = search.json(&path).await;
+    check("mangled", &answer, 400, "invalid_cursor", Some("cursor"));
     search.stop().await;
     world.end().await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tusou_testkit::{World, wait_until};
 
-use crate::support::{LONG, Search, index, told, vectors};
+use crate::support::{LONG, Search, index, told, upload, vectors};
 
 #[tokio::test]
 async fn what_is_too_much_is_turned_away_and_what_is_in_hand_is_answered() {
@@ -34,6 +34,15 @@ async fn what_is_too_much_is_turned_away_and_what_is_in_hand_is_answered() {
     wait_until(LONG, "the next one is turned away", async || {
         let (status, problem) = search.json("/v1/search?q=ship").await;
         status == 503 && problem["type"] == "urn:tusou:problem:busy"
+    })
+    .await;
+    // A picture is turned away as well, and its sender reads why, though nobody wants its bytes.
+    wait_until(LONG, "a picture is turned away", async || {
+        let answer = search.post("/v1/search", upload(vec![0xFF; 8 << 20])).await;
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+        let retry = answer.headers().contains_key("retry-after");
+        let (status, problem) = told(answer).await;
+        status == 503 && problem["type"] == "urn:tusou:problem:busy" && retry
     })
     .await;
     // What asks nothing of the index is served beside it.
