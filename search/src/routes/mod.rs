@@ -31,7 +31,6 @@ use crate::{metrics, problem};
 #[derive(Debug, Default)]
 struct Routes {
     router: Router<Arc<App>>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the test of the document"))]
     paths: Vec<&'static str>,
 }
 

@@ -36,10 +36,10 @@ async fn keys_open_the_api_and_pages_of_named_origins_may_call_it() {
     world.config.search.cors_origins = vec!["https://pages.example".into()];
     index(&world, "1", &vectors(&world.config).field).await;
     let id = ImageId::of(b"another");
-    let put = world
-        .blobs()
-        .put(&BlobKey::thumbnail(&id), pictures::jpeg(1).into());
-    put.await.expect("stored");
+    let blobs = world.blobs();
+    let key = BlobKey::thumbnail(&id);
+    let put = blobs.put(&key, pictures::jpeg(1).into()).await;
+    put.expect("stored");
     let search = Search::ready(&world).await;
     let get = |path: &str| search.client.get(search.url(path));
 
