@@ -130,6 +130,10 @@ async fn ask(config: &Config, args: &Search, mut url: Url) -> Result<Vec<u8>, Er
         }
         None => client.get(url),
     };
+    let request = match config.search.client_key.as_str() {
+        "" => request,
+        key => request.bearer_auth(key),
+    };
     let answer = request.send().await.map_err(away)?;
     let status = answer.status();
     let body = answer.bytes().await.map_err(away)?;

@@ -245,6 +245,24 @@ url = "ftp://elastic:sesame@es:9200"
 }
 
 #[test]
+fn what_a_cluster_cannot_be_is_told() {
+    let told = Fixture::new(
+        r#"
+[elasticsearch]
+url = "https://es1:9200"
+further_urls = ["https://es2:9200", "http://es3:9200", "es4:9200", "es5", "https://u:sesame@es6"]
+ca_file = "/nonexistent/ca.pem"
+hnsw_m = 1
+hnsw_ef_construction = 3201
+rescore_oversample = 0.5
+"#,
+    )
+    .refusal(&[]);
+    assert!(!told.contains("sesame"), "{told}");
+    insta::assert_snapshot!(told, @r#""#);
+}
+
+#[test]
 fn two_sources_for_one_key_and_a_missing_secret_are_told() {
     let fixture = Fixture::new("");
     let told = fixture.refusal(&[
@@ -281,4 +299,68 @@ fn a_file_that_is_not_there_is_named() {
     );
     let error = error.expect_err("there is no such file");
     insta::assert_snapshot!(error.to_string(), @"cannot read the configuration /nonexistent/tusou.toml; name another with --config or TUSOU_CONFIG");
+}
+
+#[test]
+fn the_keys_of_the_search_service_are_read_from_a_list_or_a_file_and_never_shown() {
+    let fixture = Fixture::new("[search]\nclient_key = \"sesame-of-the-client\"\n");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("keys");
+    let lines = "reader:sesame-of-the-reader\nwriter-2:sesame:with:colons!\n";
+    std::fs::write(&file, lines).expect("a file");
+    let path = file.to_str().expect("a plain path");
+    let listed = lines.trim().replace('\n', " , ");
+    for variable in [
+        ("TUSOU_SEARCH_API_KEYS_FILE", path),
+        ("TUSOU_SEARCH_API_KEYS", listed.as_str()),
+    ] {
+        let (config, _) = fixture.load(&[variable]).expect("a good configuration");
+        let keys = &config.search.api_keys;
+        assert_eq!(keys[0], "reader:sesame-of-the-reader");
+        assert_eq!(keys[1], "writer-2:sesame:with:colons!");
+        let shown = config.differences();
+        let text = format!("{shown:?} {config:?} {:?}", config.redacted());
+        assert!(!text.contains("sesame"), "{text}");
+        assert!(text.contains("reader:***"), "{text}");
+        assert!(format!("{:?}", config.search).contains("rate_per_second"));
+    }
+}
+
+#[test]
+fn what_cannot_work_of_the_search_service_is_told_without_its_keys() {
+    let long = "n".repeat(33);
+    let text = format!(
+        r#"
+[search]
+api_keys = ["reader:sesame-of-the-reader", "reader:sesame-of-another", "sesame-without-a-name",
+            "Name:sesame-of-capitals", "{long}:sesame-of-a-long-name", "short:sesame", "blank:sesame of the blank"]
+client_key = "sesame of the client"
+cors_origins = ["https://a.example", "https://b.example/"]
+unsafe_from = 1.5
+words_cut_off = -2.0
+rate_burst = 0
+"#
+    );
+    let told = Fixture::new(&text).refusal(&[]);
+    assert!(!told.contains("sesame"), "{told}");
+    for part in [
+        "entry 2 has the name of one before it",
+        "entry 3 has no name",
+        "entry 4 has no name",
+        "entry 5 has no name",
+        "entry 6 has a key of fewer than 16 characters",
+        "entry 7 has a key with a space",
+        "search.client_key: holds what no key holds",
+        "holds \"https://b.example/\", which is no origin",
+        "search.unsafe_from = 1.5: is out of range; give 0 to 1",
+        "search.words_cut_off = -2.0: is out of range",
+        "search.rate_burst = 0: is out of range",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let stars = Fixture::new("[search]\ncors_origins = [\"*\", \"https://a.example\"]\n");
+    assert!(stars.refusal(&[]).contains("`*` beside others"));
+    Fixture::new("[search]\ncors_origins = [\"*\"]\n")
+        .load(&[])
+        .expect("any origin");
 }

@@ -3,7 +3,7 @@
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 use tusou_contract::{BlobKey, ImageId};
-use tusou_testkit::{Reply, Site, World, pictures};
+use tusou_testkit::{Reply, Site, World, free_port, pictures};
 
 use crate::support::{Search, index, told, upload, vectors};
 
@@ -233,7 +233,7 @@ async fn an_address_that_cannot_be_used_is_a_precise_problem() {
         ("http://10.0.0.1/cat.png".to_owned(), 400, "url_refused"),
         ("http://[::1]/cat.png".to_owned(), 400, "url_refused"),
         (
-            "http://localhost:1/cat.png".to_owned(),
+            format!("http://127.0.0.1:{}/cat.png", free_port()),
             400,
             "url_unreachable",
         ),

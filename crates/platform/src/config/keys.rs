@@ -10,7 +10,7 @@ use super::Config;
 pub(super) type Keys = BTreeMap<String, Value>;
 
 /// Values that no message and no listing shows.
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 8] = [
     "database.url",
     "amqp.url",
     "rabbitmq.api_url",
@@ -18,6 +18,7 @@ const SECRETS: [&str; 7] = [
     "elasticsearch.api_key",
     "models.hub_token",
     "search.api_keys",
+    "search.client_key",
 ];
 
 /// The most characters of a value that a message shows.
@@ -43,7 +44,8 @@ pub(super) fn leaves(config: &Config) -> Keys {
 
 /// Whether the value must not be shown: a secret's, or a URL with credentials within.
 pub(super) fn is_secret(key: &str, value: &Value) -> bool {
-    let credentials = || key.ends_with("url") && value.as_str().is_some_and(|v| v.contains('@'));
+    let of_urls = key.ends_with("url") || key.ends_with("_urls");
+    let credentials = || of_urls && value.to_string().contains('@');
     SECRETS.contains(&key) || credentials()
 }
 

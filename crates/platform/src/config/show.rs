@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Amqp, Config, Database, Elasticsearch, Models, Rabbitmq, keys};
+use super::{Amqp, Config, Database, Elasticsearch, Models, Rabbitmq, Search, keys};
 
 /// What stands where a secret was.
 const MASK: &str = "***";
@@ -21,12 +21,19 @@ impl Config {
         ] {
             *url = mask_url(url);
         }
+        for url in &mut shown.elasticsearch.further_urls {
+            *url = mask_url(url);
+        }
         for secret in [
             &mut shown.elasticsearch.password,
             &mut shown.elasticsearch.api_key,
             &mut shown.models.hub_token,
+            &mut shown.search.client_key,
         ] {
             *secret = mask(secret);
+        }
+        for key in &mut shown.search.api_keys {
+            *key = mask_key(key);
         }
         shown
     }
@@ -52,6 +59,14 @@ fn mask(secret: &str) -> String {
         String::new()
     } else {
         MASK.to_owned()
+    }
+}
+
+/// The name of an API key, without the key.
+fn mask_key(entry: &str) -> String {
+    match entry.split_once(':') {
+        Some((name, _)) => format!("{name}:{MASK}"),
+        None => mask(entry),
     }
 }
 
@@ -102,14 +117,18 @@ impl fmt::Debug for Rabbitmq {
 
 impl fmt::Debug for Elasticsearch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let further: Vec<_> = self.further_urls.iter().map(|url| mask_url(url)).collect();
         f.debug_struct("Elasticsearch")
             .field("url", &mask_url(&self.url))
+            .field("further_urls", &further)
+            .field("ca_file", &self.ca_file)
             .field("username", &self.username)
             .field("password", &mask(&self.password))
             .field("api_key", &mask(&self.api_key))
             .field("alias", &self.alias)
             .field("shards", &self.shards)
             .field("replicas", &self.replicas)
+            .field("bulk_encoding", &self.bulk_encoding)
             .field("timeout_ms", &self.timeout_ms)
             .finish()
     }
@@ -127,5 +146,20 @@ impl fmt::Debug for Models {
             .field("pypi_url", &mask_url(&self.pypi_url))
             .field("offline", &self.offline)
             .finish()
+    }
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = Self {
+            api_keys: self.api_keys.iter().map(|key| mask_key(key)).collect(),
+            client_key: mask(&self.client_key),
+            ..self.clone()
+        };
+        // By its table: it has many fields, and one more must not be forgotten here.
+        match toml::Table::try_from(shown) {
+            Ok(table) => f.debug_map().entries(table).finish(),
+            Err(_) => f.write_str(MASK),
+        }
     }
 }

@@ -4,7 +4,8 @@ use toml::Value;
 use url::Url;
 
 use super::sections::is_host_pattern;
-use super::{Config, keys};
+use super::show::mask_url;
+use super::{Config, Elasticsearch, Search, keys};
 use crate::telemetry;
 
 /// A value that cannot work.
@@ -41,12 +42,17 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Elasticsearch allows 255 bytes; a generation's name adds its time to the alias.
 const LONGEST_ALIAS: usize = 200;
 
+/// The fewest characters of an API key: fewer could be guessed.
+const LEAST_KEY: usize = 16;
+
 /// Every fault, in no order.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = numbers(config);
     faults.extend(urls(config));
     faults.extend(names(config));
     faults.extend(relations(config));
+    faults.extend(cluster(&config.elasticsearch));
+    faults.extend(search(&config.search));
     let pictures = config.pictures.faults().into_iter();
     faults.extend(pictures.map(|(key, reason)| fault(key, reason)));
     faults
@@ -68,7 +74,10 @@ fn numbers(config: &Config) -> Vec<Fault> {
         };
         // Of pictures, 0 is no limit.
         let may_be_zero = MAY_BE_ZERO.contains(&key.as_str()) || key.starts_with("pictures.");
-        let least = i64::from(!may_be_zero);
+        let least = match key.as_str() {
+            "elasticsearch.hnsw_m" | "elasticsearch.hnsw_ef_construction" => 2,
+            _ => i64::from(!may_be_zero),
+        };
         let most = match key.as_str() {
             // A petabyte: a disk's size, not a body's.
             "blobs.min_free_bytes" => 1 << 50,
@@ -86,6 +95,9 @@ fn numbers(config: &Config) -> Vec<Fault> {
             key if key.ends_with("_bytes") => 1 << 30,
             key if key.ends_with("_pixels") => 1 << 30,
             "elasticsearch.shards" => 1024,
+            // Elasticsearch's own bounds.
+            "elasticsearch.hnsw_m" => 512,
+            "elasticsearch.hnsw_ef_construction" => 3200,
             // Below the queues' own limit, at which the broker parks a message without a reason.
             "amqp.max_deliveries" => 99,
             "crawler.max_redirects" => 20,
@@ -151,6 +163,105 @@ fn urls(config: &Config) -> Vec<Fault> {
         faults.push(fault("blobs.url", reason));
     }
     faults
+}
+
+/// What a cluster of several nodes, or one with TLS, needs, and the numbers that Elasticsearch itself bounds.
+fn cluster(config: &Elasticsearch) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let scheme = |text: &str| Url::parse(text).ok().map(|url| url.scheme().to_owned());
+    let first = scheme(&config.url);
+    for text in &config.further_urls {
+        let shown = mask_url(text);
+        let reason = match Url::parse(text) {
+            Ok(url) if !["http", "https"].contains(&url.scheme()) || !url.has_host() => {
+                "which is no URL of a node; give one like http://host:port"
+            }
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                "which holds credentials; set elasticsearch.username and elasticsearch.password"
+            }
+            Ok(url) if first.as_deref().is_some_and(|first| first != url.scheme()) => {
+                "which has another scheme than elasticsearch.url; give all nodes the same"
+            }
+            Ok(_) => continue,
+            Err(_) => "which is no URL; give one like http://host:port",
+        };
+        let reason = format!("holds {shown:?}, {reason}");
+        faults.push(fault("elasticsearch.further_urls", reason));
+    }
+    let ca_file = &config.ca_file;
+    if !ca_file.as_os_str().is_empty() && !ca_file.is_file() {
+        let reason = "is no file; give the PEM file of the authority that signed the nodes' certificates, or none";
+        faults.push(fault("elasticsearch.ca_file", reason));
+    }
+    let oversample = config.rescore_oversample;
+    if oversample != 0.0 && !(1.0..=10.0).contains(&oversample) {
+        let reason = "is out of range; give 1 to 10, or 0 for none";
+        faults.push(fault("elasticsearch.rescore_oversample", reason));
+    }
+    faults
+}
+
+/// Who may use the search service, and what bounds its answers. No reason shows a key.
+fn search(config: &Search) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut names = Vec::new();
+    for (position, entry) in config.api_keys.iter().enumerate() {
+        let (name, key) = entry.split_once(':').unwrap_or(("", entry));
+        let named = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        let reason = if name.is_empty() || name.len() > 32 || !name.bytes().all(named) {
+            "has no name: write `name:key`, the name of 1 to 32 of a–z, 0–9, `_` and `-`"
+        } else if names.contains(&name) {
+            "has the name of one before it; give each its own"
+        } else if key.len() < LEAST_KEY {
+            "has a key of fewer than 16 characters; make one with `openssl rand -hex 24`"
+        } else if !key
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b',')
+        {
+            "has a key with a space, a comma or a letter beyond ASCII, which cannot be sent or listed"
+        } else {
+            names.push(name);
+            continue;
+        };
+        let reason = format!("entry {} {reason}", position + 1);
+        faults.push(fault("search.api_keys", reason));
+    }
+    if !config
+        .client_key
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic())
+    {
+        let reason = "holds what no key holds; give the key alone, without its name";
+        faults.push(fault("search.client_key", reason));
+    }
+    let wrong = |origin: &&String| !is_origin(origin);
+    if config.cors_origins.len() > 1 && config.cors_origins.iter().any(|origin| origin == "*") {
+        let reason = "holds `*` beside others; give `*` alone, or the others";
+        faults.push(fault("search.cors_origins", reason));
+    } else if let Some(origin) = config.cors_origins.iter().find(wrong) {
+        let reason = format!(
+            "holds {origin:?}, which is no origin; give one like https://example.org, without a path"
+        );
+        faults.push(fault("search.cors_origins", reason));
+    }
+    if !(0.0..=1.0).contains(&config.unsafe_from) {
+        faults.push(fault("search.unsafe_from", "is out of range; give 0 to 1"));
+    }
+    for (key, cosine) in [
+        ("search.words_cut_off", config.words_cut_off),
+        ("search.picture_cut_off", config.picture_cut_off),
+    ] {
+        if !(-1.0..=1.0).contains(&cosine) {
+            faults.push(fault(key, "is out of range; give −1 to 1"));
+        }
+    }
+    faults
+}
+
+/// Whether this is `*`, or an origin as browsers write it.
+fn is_origin(text: &str) -> bool {
+    let origin = Url::parse(text).map(|url| url.origin().ascii_serialization());
+    text == "*" || origin.is_ok_and(|origin| origin == text && origin != "null")
 }
 
 fn names(config: &Config) -> Vec<Fault> {

@@ -112,7 +112,8 @@ fn value(key: &str, text: &str, default: &Value) -> Result<Value, (Option<String
             truth.map_err(|_| wrong("`true` or `false`"))
         }
         Value::Array(_) => {
-            let items = trimmed.split(',').map(str::trim);
+            // A file that a variable names may have one on each line.
+            let items = trimmed.split([',', '\n']).map(str::trim);
             let items = items.filter(|item| !item.is_empty());
             Ok(Value::Array(
                 items.map(|item| Value::String(item.to_owned())).collect(),

@@ -359,7 +359,7 @@ impl Default for Indexer {
 }
 
 /// `[search]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Search {
     /// Where the API and the page are served.
@@ -382,6 +382,8 @@ pub struct Search {
     pub rate_burst: u32,
     /// `name:key` of each client that may use the API; empty for everyone. Secrets.
     pub api_keys: Vec<String>,
+    /// The key that `tusou search` sends, without its name; empty for none. A secret.
+    pub client_key: String,
     /// Whether the page is served, also to those without a key.
     pub page: bool,
     /// Origins whose pages may call the API: `https://example.org`, or `*`.
@@ -413,6 +415,7 @@ impl Default for Search {
             rate_per_second: 0,
             rate_burst: 20,
             api_keys: Vec::new(),
+            client_key: String::new(),
             page: true,
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
