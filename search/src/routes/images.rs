@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tusou_contract::BlobKey;
 
-use super::openapi::{Choice, Refused, ThumbnailRefused};
+use super::openapi::{Choice, Jpeg, Refused, ThumbnailRefused};
 use crate::access::deadline::Deadline;
 use crate::answer::{Answer, thumbnail_path};
 use crate::app::App;
@@ -73,7 +73,7 @@ pub(super) async fn similar(
     params(("id" = String, Path, description = "The picture: 64 hexadecimal digits")),
     security(()),
     responses(
-        (status = 200, description = "It as a JPEG", body = Vec<u8>, content_type = "image/jpeg"),
+        (status = 200, description = "It as a JPEG", body = inline(Jpeg), content_type = "image/jpeg"),
         ThumbnailRefused,
     ),
 )]

@@ -60,7 +60,7 @@ fn thumbnails() -> Routes {
 
 /// What is said of the API itself.
 fn about() -> Routes {
-    Routes::default().route("/v1/openapi.json", get(openapi::document))
+    Routes::default().route("/v1/openapi.json", get(openapi::openapi))
 }
 
 /// The path of each route of the API.
@@ -82,21 +82,21 @@ pub(crate) fn router(app: Arc<App>, ops: Router) -> Router {
         .layer(search_gate())
         .layer(with_key)
         .merge(thumbnails().router.layer(thumbnail_gate))
-        .merge(about().router);
+        .merge(about().router)
+        // Beneath the layer that answers preflights, above those that ask for keys and places.
+        .method_not_allowed_fallback(wrong_method);
     if let Some(cors) = cors::layer(&app.settings.cors_origins) {
         routes = routes.layer(cors);
     }
     if app.settings.page {
         let page = get(page::show).post(page::by_picture);
         let page = Router::new().route("/", page).layer(search_gate());
-        routes = routes
-            .merge(page.layer(without_key))
-            .merge(assets::router());
+        let page = page.layer(without_key).merge(assets::router());
+        routes = routes.merge(page.method_not_allowed_fallback(wrong_method));
     }
     let most = app.settings.max_upload_bytes * DRAINED_UPLOADS;
     routes
         .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
         .with_state(app)
         .layer(from_fn(told))
         .layer(from_fn(access::readable))

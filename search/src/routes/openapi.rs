@@ -26,7 +26,7 @@ use crate::problem::{self, Problem};
         images::document,
         images::similar,
         images::thumbnail,
-        document
+        openapi
     ),
     components(schemas(Problem)),
     modifiers(&Keys),
@@ -97,13 +97,29 @@ pub(super) struct PictureRefused;
 impl IntoResponses for PictureRefused {
     fn responses() -> BTreeMap<String, RefOr<Described>> {
         problems(&[
-            (408, "The upload did not come to its end in time"),
-            (413, "The picture has too many bytes"),
             (415, "These bytes are no picture that can be read"),
             (422, "The picture cannot be decoded, or has too many pixels"),
         ])
     }
 }
+
+/// Errors of an upload, besides.
+pub(super) struct UploadRefused;
+
+impl IntoResponses for UploadRefused {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        problems(&[
+            (408, "The upload did not come to its end in time"),
+            (413, "The picture has too many bytes"),
+        ])
+    }
+}
+
+/// A picture's bytes.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only described")]
+pub(super) struct Jpeg(Vec<u8>);
 
 /// Errors of a thumbnail.
 pub(super) struct ThumbnailRefused;
@@ -204,7 +220,7 @@ pub(super) struct SearchForm {
     security(()),
     responses((status = 200, description = "This document", body = Object)),
 )]
-pub(super) async fn document() -> Response {
+pub(super) async fn openapi() -> Response {
     static TEXT: LazyLock<Bytes> = LazyLock::new(|| text().into());
     let headers = [
         (CONTENT_TYPE, "application/json"),

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::{Multipart, RawQuery, State};
 
-use super::openapi::{Choice, PictureRefused, Refused, SearchForm, Subject};
+use super::openapi::{Choice, PictureRefused, Refused, SearchForm, Subject, UploadRefused};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::error::SearchError;
@@ -39,7 +39,12 @@ pub(super) async fn search(
     path = "/v1/search",
     params(Subject, Choice),
     request_body(content = SearchForm, content_type = "multipart/form-data"),
-    responses((status = 200, description = "What was found", body = Answer), Refused, PictureRefused),
+    responses(
+        (status = 200, description = "What was found", body = Answer),
+        Refused,
+        PictureRefused,
+        UploadRefused,
+    ),
 )]
 pub(super) async fn search_by_form(
     State(app): State<Arc<App>>,
