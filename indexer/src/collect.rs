@@ -43,7 +43,7 @@ impl Collector {
                 .subscribe(Queue::ImagesReindex, settings.backfill_prefetch)
                 .await?,
             models: settings.wanted.models.clone(),
-            gathering: Gathering::new(settings.bulk_documents, settings.bulk_wait),
+            gathering: Gathering::new(settings.bulks.documents, settings.bulk_wait),
         })
     }
 

@@ -6,6 +6,7 @@ use tusou_contract::mapping::IndexOptions;
 use tusou_platform::Config;
 use tusou_projection::Wanted;
 
+use crate::bulk::Most;
 use crate::error::Error;
 
 /// Live changes may have this many times as many messages in hand as a back-fill.
@@ -20,14 +21,16 @@ pub struct Settings {
     pub prefetch: u16,
     /// Unacknowledged messages of a back-fill allowed.
     pub backfill_prefetch: u16,
-    /// Documents in a bulk, at most; distinct images in a batch, at most.
-    pub bulk_documents: usize,
-    /// Bytes in a bulk, at most, unless one document alone has more.
-    pub bulk_bytes: usize,
+    /// The most bulks in flight, and documents and bytes of one; as many distinct images are in a batch.
+    pub bulks: Most,
     /// The longest that a changed image waits for its batch to fill.
     pub bulk_wait: Duration,
     /// Whether an image that no page shows any more keeps its document.
     pub keep_gone: bool,
+    /// Messages waiting, and documents that an index has fewer of, for its first load; 0 for never.
+    pub first_load_backlog: u64,
+    /// The longest that a first load lasts.
+    pub first_load: Duration,
 }
 
 impl Settings {
@@ -45,10 +48,15 @@ impl Settings {
             },
             prefetch,
             backfill_prefetch: (prefetch / BACKFILL_SHARE).max(1),
-            bulk_documents: config.indexer.bulk_documents.max(1),
-            bulk_bytes: config.indexer.bulk_bytes,
+            bulks: Most {
+                in_flight: config.indexer.bulks_in_flight.max(1),
+                documents: config.indexer.bulk_documents.max(1),
+                bytes: config.indexer.bulk_bytes,
+            },
             bulk_wait: Duration::from_millis(config.indexer.bulk_wait_ms),
             keep_gone: config.indexer.keep_gone,
+            first_load_backlog: config.indexer.first_load_backlog,
+            first_load: Duration::from_secs(config.indexer.first_load_seconds),
         })
     }
 }

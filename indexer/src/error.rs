@@ -64,6 +64,18 @@ pub enum Error {
     /// No index is registered as live, or a written one is not there.
     #[error("index {0} is gone")]
     IndexGone(String),
+    /// No document of ours fits an index's mapping: it is not the index that a build of ours made.
+    #[error(
+        "index {index} takes no documents: {reason}. Its mapping is not the one that it was made with. Nothing is lost, \
+         all messages wait: correct the mapping; or run `tusou index create`, which is written at once, `tusou index \
+         migrate`, and `tusou index drop {index}`. The indexer goes on by itself"
+    )]
+    Conflict {
+        /// The index.
+        index: String,
+        /// Elasticsearch's own words.
+        reason: String,
+    },
     /// A part of the indexer panicked; its words.
     #[error("a part of the indexer broke down: {0}")]
     Panicked(String),
@@ -83,12 +95,18 @@ impl Error {
         self.disposition() == Disposition::Later
     }
 
+    /// Whether it was logged, and told to health, where it was found.
+    pub(crate) fn was_said(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+
     /// The dependency that the error is about, as health names it.
     pub(crate) fn part(&self) -> &'static str {
         match self {
             Self::Projection(error) => error.part(),
             Self::Connect(_) | Self::Database { .. } => "postgres",
             Self::Elastic(_) | Self::DocumentRefused { .. } | Self::IndexGone(_) => "elasticsearch",
+            Self::Conflict { .. } => "index",
             Self::Broker(_) => "rabbitmq",
             Self::Message(_)
             | Self::Quarantined(_)
@@ -123,7 +141,7 @@ impl Verdict for Error {
             Self::Malformed { .. } | Self::UnknownImage(_) | Self::DocumentRefused { .. } => {
                 Disposition::DeadLetter
             }
-            Self::IndexGone(_) | Self::Stopped => Disposition::Later,
+            Self::IndexGone(_) | Self::Conflict { .. } | Self::Stopped => Disposition::Later,
             Self::Connect(_) => Disposition::Fatal,
         }
     }
@@ -141,6 +159,7 @@ impl Verdict for Error {
             Self::UnknownImage(_) => "unknown_image",
             Self::DocumentRefused { .. } => "document_refused",
             Self::IndexGone(_) => "index_gone",
+            Self::Conflict { .. } => "index_conflict",
             Self::Panicked(_) => "panicked",
             Self::Stopped => "stopped",
         }

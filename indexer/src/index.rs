@@ -1,14 +1,16 @@
 //! One batch: stored, read, written, recorded.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use sqlx::PgPool;
 use tusou_contract::{ImageEmbedded, ImageId};
+use tusou_platform::elastic::BulkEncoding;
 use tusou_projection::{Generation, Holding, Outcome, Snapshot, document, record, snapshot};
 
-use crate::bulk::{Job, Writer};
+use crate::bulk::Job;
 use crate::error::Error;
 use crate::metrics;
+use crate::pipeline::Context;
 use crate::rows::{encodings, removals};
 use crate::work::Change;
 
@@ -46,13 +48,12 @@ pub(crate) type Troubles = HashMap<ImageId, Trouble>;
 /// Brings the changed images into every written index, and out of it those that no longer have a
 /// document. Doing it again does no harm.
 ///
-/// `keep_gone` is `indexer.keep_gone`. Returns the images in trouble; all others are durably indexed, or wait for their encoding.
-pub(crate) async fn index(
-    pool: &PgPool,
-    writer: &Writer,
-    changes: &[&Change],
-    keep_gone: bool,
-) -> Result<Troubles, Error> {
+/// Returns the images in trouble; all others are durably indexed, or wait for their encoding.
+///
+/// # Errors
+/// Whatever is away, and [`Error::Conflict`]: nothing may be acknowledged.
+pub(crate) async fn index(context: &Context, changes: &[&Change]) -> Result<Troubles, Error> {
+    let pool = &context.pool;
     let outcomes: Vec<&ImageEmbedded> = changes
         .iter()
         .filter_map(|change| match change {
@@ -64,7 +65,7 @@ pub(crate) async fn index(
     let unknown = removals::others(pool, unknown).await?;
     metrics::embeddings_stored(outcomes.len());
     let ids: BTreeSet<ImageId> = changes.iter().map(|change| change.image_id()).collect();
-    let snapshot = snapshot(pool, &ids, keep_gone).await?;
+    let snapshot = snapshot(pool, &ids, context.keep_gone).await?;
     if snapshot.generations.is_empty() {
         return Err(Error::IndexGone("(none is registered as live)".into()));
     }
@@ -74,23 +75,31 @@ pub(crate) async fn index(
         .map(|change| change.image_id())
         .filter(|id| !snapshot.images.contains_key(id))
         .collect();
-    let holdings = writer.write(jobs(&snapshot, &removed)).await?;
-    record(pool, &holdings).await?;
+    let snapshot = Arc::new(snapshot);
+    let of = snapshot.clone();
+    let written = context
+        .writer
+        .write(move |encoding| jobs(&of, &removed, encoding));
+    let written = written.await?;
+    record(pool, &written.holdings).await?;
+    context
+        .conflicts
+        .judge(&snapshot.generations, &written, &context.health)?;
     let mut troubles: Troubles = unknown
         .into_iter()
         .map(|id| (id, Trouble::Unknown))
         .collect();
-    troubles.extend(refusals(holdings, &snapshot.generations));
+    troubles.extend(refusals(written.holdings, &snapshot.generations));
     Ok(troubles)
 }
 
 /// What is to be written to each index, and what is to be deleted there.
-fn jobs(snapshot: &Snapshot, removed: &BTreeSet<ImageId>) -> Vec<Job> {
+fn jobs(snapshot: &Snapshot, removed: &BTreeSet<ImageId>, encoding: BulkEncoding) -> Vec<Job> {
     let mut jobs = Vec::new();
     for generation in &snapshot.generations {
         for image in snapshot.images.values() {
-            jobs.push(match document(image, &generation.models) {
-                Some(document) => Job::of(generation, &document),
+            jobs.push(match document(image, generation) {
+                Some(document) => Job::of(generation, &document, encoding),
                 None => Job::delete(generation, image.image_id, image.rev),
             });
         }

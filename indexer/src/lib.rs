@@ -8,7 +8,9 @@
 mod bulk;
 mod collect;
 mod config;
+mod conflict;
 mod error;
+mod first_load;
 mod index;
 mod metrics;
 mod patience;
@@ -16,6 +18,7 @@ mod pipeline;
 mod rows;
 mod work;
 
+pub use bulk::{Conflict, Job, Most, Writer, Written};
 pub use config::Settings;
 pub use error::Error;
 pub use pipeline::run;

@@ -24,15 +24,15 @@ use tusou_platform::{Config, Shutdown, database};
 use crate::bulk::Writer;
 use crate::collect::{Collector, SUSPECTED};
 use crate::config::Settings;
+use crate::conflict::Conflicts;
 use crate::error::Error;
+use crate::first_load::FirstLoads;
 use crate::index::{Troubles, index};
 use crate::metrics;
 use crate::patience::Patience;
 use crate::rows::pauses;
 use crate::work::{Change, Work};
 
-/// Two bulks at once, and a third batch in Postgres meanwhile.
-const BATCHES_AT_ONCE: usize = 3;
 /// After a shutdown the batches in hand have this long; what is unfinished goes back.
 const LAST_BATCHES: Duration = Duration::from_secs(25);
 /// How often it is looked whether the indexer is to rest.
@@ -51,21 +51,28 @@ pub async fn run(config: &Config, health: &Health, shutdown: &Shutdown) -> Resul
     metrics::describe();
     let settings = Settings::of(config)?;
     let elastic = Elastic::new(&config.elasticsearch)?;
-    let mut pool = None;
-    let mut connected = false;
+    let writer = Arc::new(Writer::new(elastic.clone(), settings.bulks, shutdown));
+    let conflicts = Arc::new(Conflicts::default());
+    let mut stores = Stores {
+        elastic,
+        pool: None,
+        connected: false,
+    };
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
     while !shutdown.is_requested() {
         let began = Instant::now();
-        let stores = (&elastic, &mut pool, &mut connected);
-        let error = match round(config, &settings, stores, health, shutdown).await {
+        let writing = (&writer, &conflicts);
+        let error = match round(config, &settings, &mut stores, writing, health, shutdown).await {
             // Paused, or asked to end.
             Ok(()) => continue,
             // A broker that took us before and refuses us now is starting, or being mended.
-            Err(error @ Error::Broker(_)) if connected => error,
+            Err(error @ Error::Broker(_)) if stores.connected => error,
             Err(error) if error.disposition() == Disposition::Fatal => return Err(error),
             Err(error) => error,
         };
-        tracing::warn!(error = error.in_full(), "waiting until it answers");
+        if !error.was_said() {
+            tracing::warn!(error = error.in_full(), "waiting until it answers");
+        }
         health.set(error.part(), Err(error.in_full()));
         metrics::wait(error.part());
         if began.elapsed() > GOOD_ROUND {
@@ -73,56 +80,81 @@ pub async fn run(config: &Config, health: &Health, shutdown: &Shutdown) -> Resul
         }
         shutdown.sleep(backoff.next_wait()).await;
     }
+    if let Some(pool) = stores.pool {
+        FirstLoads::new(&pool, &stores.elastic, &settings)
+            .end("shutdown")
+            .await;
+    }
     Ok(())
+}
+
+/// What is kept from round to round.
+struct Stores {
+    elastic: Elastic,
+    pool: Option<PgPool>,
+    /// The broker took us once.
+    connected: bool,
 }
 
 /// From stores that answer to one that does not, to a pause, or to the shutdown.
 async fn round(
     config: &Config,
     settings: &Settings,
-    (elastic, pool, connected): (&Elastic, &mut Option<PgPool>, &mut bool),
+    stores: &mut Stores,
+    (writer, conflicts): (&Arc<Writer>, &Arc<Conflicts>),
     health: &Health,
     shutdown: &Shutdown,
 ) -> Result<(), Error> {
-    let pool = match pool {
+    let pool = match &stores.pool {
         Some(pool) => pool.clone(),
         None => {
             let opened = tokio::select! {
                 opened = database::connect(&config.database) => opened.map_err(Error::Connect)?,
                 () = shutdown.requested() => return Ok(()),
             };
-            pool.insert(opened).clone()
+            stores.pool.insert(opened).clone()
         }
     };
-    rest(&pool, health, shutdown).await?;
+    let elastic = &stores.elastic;
+    let first_loads = FirstLoads::new(&pool, elastic, settings);
+    rest(&pool, &first_loads, health, shutdown).await?;
     if shutdown.is_requested() {
         return Ok(());
     }
     tusou_projection::open(&pool, elastic, &settings.wanted).await?;
     let broker = Broker::connect(&config.amqp, "tusou-indexer").await?;
-    *connected = true;
+    stores.connected = true;
     for part in ["postgres", "elasticsearch", "rabbitmq", "indexer"] {
         health.set(part, Ok(()));
     }
-    let writer = Writer::new(elastic.clone(), settings, shutdown);
     let context = Arc::new(Context {
         pool,
-        writer,
+        writer: writer.clone(),
+        conflicts: conflicts.clone(),
         health: health.clone(),
         shutdown: shutdown.clone(),
         keep_gone: settings.keep_gone,
     });
-    let ended = consume(&broker, settings, context, shutdown).await;
+    let ended = tokio::select! {
+        ended = consume(&broker, settings, context, shutdown) => ended,
+        never = first_loads.run(&broker) => match never {},
+    };
     // Whatever is not settled goes back with the connection.
     broker.close().await;
     ended
 }
 
 /// Waits while the indexer is paused. It is not ready then, and says why.
-async fn rest(pool: &PgPool, health: &Health, shutdown: &Shutdown) -> Result<(), Error> {
+async fn rest(
+    pool: &PgPool,
+    first_loads: &FirstLoads,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> Result<(), Error> {
     let mut said = false;
     while let Some(why) = pauses::index(pool).await? {
         if !said {
+            first_loads.end("pause").await;
             tracing::info!(why, "paused; `tusou resume` has it go on");
             said = true;
         }
@@ -150,12 +182,13 @@ async fn paused(pool: &PgPool) {
 }
 
 /// What a batch is written with.
-struct Context {
-    pool: PgPool,
-    writer: Writer,
-    health: Health,
+pub(crate) struct Context {
+    pub(crate) pool: PgPool,
+    pub(crate) writer: Arc<Writer>,
+    pub(crate) conflicts: Arc<Conflicts>,
+    pub(crate) health: Health,
     shutdown: Shutdown,
-    keep_gone: bool,
+    pub(crate) keep_gone: bool,
 }
 
 impl Context {
@@ -248,7 +281,7 @@ async fn consume(
                     break Err(error);
                 }
             }
-            batch = collector.next(), if batches.len() < BATCHES_AT_ONCE => match batch {
+            batch = collector.next(), if batches.len() < context.writer.batches_at_once() => match batch {
                 Ok(batch) => drop(batches.spawn(write(context.clone(), batch))),
                 Err(error) => break Err(error.into()),
             },
@@ -345,8 +378,7 @@ async fn attempt(context: &Context, batch: &[Work]) -> Result<Troubles, Error> {
     let mut patience = Patience::new(&context.shutdown);
     let mut away = None;
     loop {
-        let run = index(&context.pool, &context.writer, &changes, context.keep_gone);
-        let error = match caught(run).await {
+        let error = match caught(index(context, &changes)).await {
             Ok(troubles) => {
                 if let Some(part) = away {
                     context.health.set(part, Ok(()));
@@ -359,14 +391,16 @@ async fn attempt(context: &Context, batch: &[Work]) -> Result<Troubles, Error> {
         if !error.may_pass() || matches!(error, Error::IndexGone(_)) {
             return Err(error);
         }
-        tracing::warn!(
-            error = error.in_full(),
-            images = changes.len(),
-            "a batch waits"
-        );
         metrics::wait(error.part());
-        away = Some(error.part());
-        context.health.set(error.part(), Err(error.in_full()));
+        if !error.was_said() {
+            tracing::warn!(
+                error = error.in_full(),
+                images = changes.len(),
+                "a batch waits"
+            );
+            away = Some(error.part());
+            context.health.set(error.part(), Err(error.in_full()));
+        }
         if !patience.wait().await {
             return Err(error);
         }

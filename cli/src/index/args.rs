@@ -42,12 +42,39 @@ pub(crate) struct Create {
     /// Replicas of each [default: `elasticsearch.replicas`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1024))]
     pub(crate) replicas: Option<u32>,
+    /// Of a graph: the neighbours of each vector [default: `elasticsearch.hnsw_m`]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=512))]
+    pub(crate) m: Option<u32>,
+    /// Of a graph: the candidates looked at while a vector is put into it
+    /// [default: `elasticsearch.hnsw_ef_construction`]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=3200))]
+    pub(crate) ef_construction: Option<u32>,
+    /// Of quantised vectors: how many times the wanted ones are compared again by their whole vectors; 0 for none
+    /// [default: `elasticsearch.rescore_oversample`]
+    #[arg(long, value_name = "FACTOR", value_parser = oversample)]
+    pub(crate) oversample: Option<f32>,
+    /// Whether graph and quantised vectors are read into memory when the index is opened
+    /// [default: `elasticsearch.preload`]
+    #[arg(long, value_name = "true|false")]
+    pub(crate) preload: Option<bool>,
     /// Model packs, the first of which searches ask [default: `models.packs`, those that make vectors]
     #[arg(long, value_name = "PACK", num_args = 1..)]
     pub(crate) packs: Vec<PathBuf>,
     /// Says what would be made, and makes nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// What Elasticsearch takes.
+fn oversample(text: &str) -> Result<f32, String> {
+    let factor: f32 = text
+        .parse()
+        .map_err(|_| "it is no number; give one like 3".to_owned())?;
+    if factor == 0.0 || (1.0..10.0).contains(&factor) {
+        Ok(factor)
+    } else {
+        Err("it is out of range; give 0, or 1 to below 10".to_owned())
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -114,6 +141,11 @@ mod tests {
         }
         assert!(read(&["create", "--type", "ivf"]).is_err());
         assert!(read(&["create", "--shards", "0"]).is_err());
+        assert!(read(&["create", "--m", "1"]).is_err());
+        for (factor, taken) in [("0", true), ("2.5", true), ("0.5", false), ("ten", false)] {
+            assert_eq!(read(&["create", "--oversample", factor]).is_ok(), taken);
+        }
+        assert!(read(&["create", "--preload", "false", "--ef-construction", "200"]).is_ok());
         assert!(read(&["create", "--packs", "a", "b", "--dry-run"]).is_ok());
         // An index is never let go without its name.
         assert!(read(&["drop"]).is_err());

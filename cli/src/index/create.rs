@@ -32,16 +32,13 @@ pub(super) async fn run(
         index_type: args.index_type.unwrap_or(ours.index_type),
         shards: args.shards.unwrap_or(ours.shards),
         replicas: args.replicas.unwrap_or(ours.replicas),
-        ..ours
+        m: args.m.unwrap_or(ours.m),
+        ef_construction: args.ef_construction.unwrap_or(ours.ef_construction),
+        oversample: args.oversample.unwrap_or(ours.oversample),
+        preload: args.preload.unwrap_or(ours.preload),
     };
     check(&models, &configured, &options)?;
-    let what = format!(
-        "{}, type {}, shards {}, replicas {}",
-        in_words(MAPPING_VERSION, &models),
-        options.index_type,
-        options.shards,
-        options.replicas
-    );
+    let what = format!("{}, {options}", in_words(MAPPING_VERSION, &models));
     if args.dry_run {
         writeln!(out, "would make an index: {what}")?;
         return Ok(());

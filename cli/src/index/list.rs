@@ -5,8 +5,8 @@ use std::io::Write;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tusou_contract::mapping::{IndexOptions, ModelField};
-use tusou_projection::Generation;
+use tusou_contract::mapping::{IndexOptions, MAPPING_VERSION, ModelField};
+use tusou_projection::{Generation, load_seen};
 
 use super::args;
 use super::context::Context;
@@ -23,6 +23,8 @@ struct Listed {
     searched: bool,
     models: Vec<ModelField>,
     mapping_version: u32,
+    /// Since when a first load keeps it from being refreshed, where one is on.
+    loading_since: Option<String>,
     /// How it was made, where that was recorded.
     settings: Option<IndexOptions>,
     created_at: String,
@@ -56,13 +58,42 @@ pub(super) async fn run(
         return Ok(());
     }
     write!(out, "{}", text(&listed))?;
+    write!(out, "{}", remarks(&listed))?;
     Ok(())
 }
 
+/// What is to be known of an index and has no column.
+fn remarks(listed: &[Listed]) -> String {
+    let mut text = String::new();
+    for index in listed.iter().filter(|index| index.state != "retired") {
+        if let Some(settings) = &index.settings {
+            text.push_str(&format!("{}: {settings}\n", index.index));
+        }
+        if let Some(since) = &index.loading_since {
+            text.push_str(&format!(
+                "{}: a first load is on since {since}: it is seldom searchable and without replicas until that ends\n",
+                index.index
+            ));
+        }
+        if index.mapping_version < MAPPING_VERSION {
+            text.push_str(&format!(
+                "{} has mapping {}, this build makes {MAPPING_VERSION}: it is searched and written as before, but filters \
+                 by size and shape, and exact copies by hash, find nothing in it. `tusou index create`, then `tusou \
+                 index migrate`, replaces it, with nothing encoded again\n",
+                index.index, index.mapping_version
+            ));
+        }
+    }
+    text
+}
+
 async fn look(context: &Context<'_>, generation: &Generation) -> Result<Listed, Error> {
-    let there =
-        generation.is_written() && context.elastic.mapping(&generation.index).await?.is_some();
-    let documents = if there {
+    let seen = if generation.is_written() {
+        load_seen(&context.elastic, generation, context.alias()).await?
+    } else {
+        None
+    };
+    let documents = if seen.is_some() {
         context.elastic.refresh(&generation.index).await?;
         Some(context.elastic.count(&generation.index).await?)
     } else {
@@ -75,6 +106,9 @@ async fn look(context: &Context<'_>, generation: &Generation) -> Result<Listed, 
         searched: context.is_searched(generation),
         models: generation.models.clone(),
         mapping_version: generation.mapping_version,
+        loading_since: seen
+            .as_ref()
+            .and_then(|seen| Some(rfc3339(seen.on()?.since))),
         settings: generation.options,
         created_at: rfc3339(generation.created_at),
         verified_at: generation.verified_at.map(rfc3339),
@@ -158,18 +192,24 @@ mod tests {
             searched,
             models: Vec::new(),
             mapping_version: 1,
-            settings: None,
+            loading_since: Some("2026-01-01T00:00:00Z".into()).filter(|_| state == "building"),
+            settings: Some(IndexOptions::default()),
             created_at: String::new(),
             verified_at: None,
             documents,
             held: 0,
             refused: 0,
         };
-        let text = text(&[
+        let indexes = [
             listed("live", true, Some(1_234)),
             listed("building", false, None),
             listed("retired", false, None),
-        ]);
+        ];
+        let remarks = remarks(&indexes);
+        let costly = remarks.lines().filter(|line| line.contains("mapping 1"));
+        assert_eq!(costly.count(), 2, "{remarks}");
+        assert!(remarks.contains("m 16") && remarks.contains("since 2026-01-01"));
+        let text = text(&indexes);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].contains("live, searched") && lines[1].contains("1,234"));
         assert!(lines[2].contains("LOST"), "{text}");

@@ -6,8 +6,20 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Bumped with every change of the mapping that [`index_body`] makes.
+/// Bumped with every change of the mapping that [`index_body`] makes. An index of an older version goes on
+/// being written, without the fields that its strict mapping does not know ([`since`]).
+///
+/// Version 2 added `pixels`, `aspect` and `phash_bands`.
 pub const MAPPING_VERSION: u32 = 2;
+
+/// The fields that came after version 1, each with the version that brought it.
+const LATER_FIELDS: [(&str, u32); 3] = [("pixels", 2), ("aspect", 2), ("phash_bands", 2)];
+
+/// The version of the mapping that brought this field of the document.
+pub fn since(field: &str) -> u32 {
+    let later = LATER_FIELDS.iter().find(|(name, _)| *name == field);
+    later.map_or(1, |(_, version)| *version)
+}
 
 /// How long Elasticsearch remembers the version of a deleted document. A late write of an older
 /// version is refused that long; none is on its way for more than a few minutes.
@@ -97,7 +109,7 @@ impl IndexType {
     }
 
     /// Whether the vectors that are compared first are not the whole ones.
-    fn is_quantized(self) -> bool {
+    pub fn is_quantized(self) -> bool {
         !matches!(self, Self::Hnsw | Self::Flat)
     }
 
@@ -185,10 +197,36 @@ impl Default for IndexOptions {
     }
 }
 
-/// The body that creates an index: settings, strict mapping and `_meta`.
+/// `type int8_hnsw (m 16, ef_construction 100, oversample 3), shards 1, replicas 0, preloaded`
+impl fmt::Display for IndexOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shape = Vec::new();
+        if self.index_type.is_graph() {
+            shape.push(format!("m {}", self.m));
+            shape.push(format!("ef_construction {}", self.ef_construction));
+        }
+        if self.index_type.is_quantized() {
+            shape.push(format!("oversample {}", self.oversample));
+        }
+        write!(f, "type {}", self.index_type)?;
+        if !shape.is_empty() {
+            write!(f, " ({})", shape.join(", "))?;
+        }
+        write!(f, ", shards {}, replicas {}", self.shards, self.replicas)?;
+        f.write_str(if self.preload { ", preloaded" } else { "" })
+    }
+}
+
+/// The body that creates an index of this build's mapping: settings, strict mapping and `_meta`.
 pub fn index_body(models: &[ModelField], options: &IndexOptions) -> Value {
+    index_body_of(MAPPING_VERSION, models, options)
+}
+
+/// The same for an index of an older version, 1 to [`MAPPING_VERSION`]: one that was lost is made again as it
+/// was registered.
+pub fn index_body_of(version: u32, models: &[ModelField], options: &IndexOptions) -> Value {
     let meta = IndexMeta {
-        mapping_version: MAPPING_VERSION,
+        mapping_version: version,
         models: models.to_vec(),
     };
     let mut properties = json!({
@@ -219,6 +257,9 @@ pub fn index_body(models: &[ModelField], options: &IndexOptions) -> Value {
         "sightings": {"type": "integer"},
         "rev": {"type": "long"},
     });
+    if let Some(fields) = properties.as_object_mut() {
+        fields.retain(|field, _| since(field) <= version);
+    }
     let mut index_options = json!({"type": options.index_type});
     if options.index_type.is_graph() {
         index_options["m"] = json!(options.m);
@@ -266,6 +307,43 @@ mod tests {
     #[test]
     fn the_index_body_is_as_recorded() {
         insta::assert_json_snapshot!(index_body(&models(), &IndexOptions::default()));
+    }
+
+    #[test]
+    fn an_older_index_lacks_the_later_fields_and_nothing_else() {
+        let options = IndexOptions::default();
+        let [old, new] =
+            [1, MAPPING_VERSION].map(|version| index_body_of(version, &models(), &options));
+        assert_eq!(old["mappings"]["_meta"]["mapping_version"], 1);
+        let fields = |body: &Value| body["mappings"]["properties"].as_object().cloned();
+        let (old, mut new) = (
+            fields(&old).expect("an object"),
+            fields(&new).expect("an object"),
+        );
+        for (field, _) in LATER_FIELDS {
+            assert!(new.remove(field).is_some(), "{field}");
+        }
+        assert_eq!(old, new);
+    }
+
+    #[test]
+    fn options_are_told_as_far_as_they_count() {
+        let told = |index_type, preload| {
+            let options = IndexOptions {
+                index_type,
+                preload,
+                ..IndexOptions::default()
+            };
+            options.to_string()
+        };
+        assert_eq!(
+            told(IndexType::Int8Hnsw, true),
+            "type int8_hnsw (m 16, ef_construction 100, oversample 3), shards 1, replicas 0, preloaded"
+        );
+        assert_eq!(
+            told(IndexType::Flat, false),
+            "type flat, shards 1, replicas 0"
+        );
     }
 
     #[test]

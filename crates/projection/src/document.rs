@@ -5,18 +5,40 @@ use std::collections::BTreeMap;
 use percent_encoding::percent_decode_str;
 use tusou_contract::Document;
 use tusou_contract::document::phash_bands;
-use tusou_contract::mapping::ModelField;
+use tusou_contract::mapping::{MAPPING_VERSION, ModelField, since};
 
+use crate::rows::generations::Generation;
 use crate::rows::images::ImageRow;
 
 /// The longest `image_name`, in characters.
 const MAX_NAME: usize = 255;
 
-/// The document of an image for an index that holds these models.
+/// The document of an image for an index: of its models, with the fields of its mapping's version.
 ///
 /// `None` where there is nothing to find it by yet: no embedding of the first model (it is still
 /// to be encoded, or cannot be), or neither a sighting nor an imported path.
-pub fn document(row: &ImageRow, models: &[ModelField]) -> Option<Document> {
+pub fn document(row: &ImageRow, generation: &Generation) -> Option<Document> {
+    let mut document = whole(row, &generation.models)?;
+    if generation.mapping_version < MAPPING_VERSION {
+        leave_out(&mut document, generation.mapping_version);
+    }
+    Some(document)
+}
+
+/// Takes out what an older mapping does not know: it is strict, and would refuse the document.
+fn leave_out(document: &mut Document, version: u32) {
+    if since("pixels") > version {
+        document.pixels = None;
+    }
+    if since("aspect") > version {
+        document.aspect = None;
+    }
+    if since("phash_bands") > version {
+        document.phash_bands = Vec::new();
+    }
+}
+
+fn whole(row: &ImageRow, models: &[ModelField]) -> Option<Document> {
     let embeddings: BTreeMap<String, Vec<f32>> = models
         .iter()
         .filter_map(|model| {
@@ -88,6 +110,7 @@ fn clean(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
+    use tusou_contract::mapping::{IndexOptions, index_body_of};
     use tusou_contract::{ImageFormat, ImageId, Rights};
 
     use super::*;
@@ -144,7 +167,23 @@ mod tests {
             model("image_embedding", "d1"),
             model("image_embedding_sscd", "d2"),
         ];
-        insta::assert_json_snapshot!(document(&row(), &models).expect("it can be found"));
+        insta::assert_json_snapshot!(whole(&row(), &models).expect("it can be found"));
+    }
+
+    #[test]
+    fn a_document_has_no_field_that_an_older_mapping_would_refuse() {
+        let models = [model("image_embedding", "d1")];
+        for version in 1..=MAPPING_VERSION {
+            let mut document = whole(&row(), &models).expect("it can be found");
+            leave_out(&mut document, version);
+            let body = index_body_of(version, &models, &IndexOptions::default());
+            let document = serde_json::to_value(document).expect("a document is JSON");
+            for field in document.as_object().expect("it is an object").keys() {
+                let known = &body["mappings"]["properties"][field];
+                assert!(known.is_object(), "{field} in version {version}");
+            }
+            assert_eq!(document.get("aspect").is_some(), version >= 2);
+        }
     }
 
     #[test]
@@ -156,12 +195,12 @@ mod tests {
             ..Rights::default()
         };
         let models = [model("image_embedding", "d1")];
-        let rights = document(&row, &models).expect("it can be found").rights;
+        let rights = whole(&row, &models).expect("it can be found").rights;
         assert_eq!(rights.creator.as_deref(), Some("Ann"));
         assert_eq!(rights.license.as_deref(), Some("https://a.example/by"));
         row.seen = None;
         row.relative_path = Some("holidays/kite.png".into());
-        let rights = document(&row, &models).expect("it has a path").rights;
+        let rights = whole(&row, &models).expect("it has a path").rights;
         assert_eq!(rights, row.rights);
     }
 
@@ -169,9 +208,9 @@ mod tests {
     fn an_imported_image_needs_no_sighting() {
         let mut row = row();
         row.seen = None;
-        assert_eq!(document(&row, &[model("image_embedding", "d1")]), None);
+        assert_eq!(whole(&row, &[model("image_embedding", "d1")]), None);
         row.relative_path = Some("holidays/2019/kite.png".into());
-        let document = document(&row, &[model("image_embedding", "d1")]).expect("it has a path");
+        let document = whole(&row, &[model("image_embedding", "d1")]).expect("it has a path");
         assert_eq!(document.image_name, "kite.png");
         assert_eq!(document.relative_path, "holidays/2019/kite.png");
         assert_eq!(
@@ -186,8 +225,8 @@ mod tests {
             model("image_embedding", "d9"),
             model("image_embedding_sscd", "d2"),
         ];
-        assert_eq!(document(&row(), &models), None);
-        assert_eq!(document(&row(), &[]), None);
+        assert_eq!(whole(&row(), &models), None);
+        assert_eq!(whole(&row(), &[]), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tusou_contract::mapping::MAPPING_VERSION;
 use tusou_contract::{Disposition, ImageId, Verdict};
 use tusou_platform::database;
 use tusou_platform::elastic::ElasticError;
@@ -44,7 +45,18 @@ pub enum Error {
         /// The column and what is wrong with it.
         problem: String,
     },
-    /// A written index needs embeddings that no configured pack makes, or another build's mapping.
+    /// A written index has a mapping that this build does not know.
+    #[error(
+        "index {index} has mapping {version}, and this build knows 1 to {MAPPING_VERSION}: a newer build made it. Run \
+         that build, or one after it; or let the index go with its `tusou index drop {index}`"
+    )]
+    NewerMapping {
+        /// The index.
+        index: String,
+        /// Of its mapping.
+        version: u32,
+    },
+    /// A written index needs embeddings that no configured pack makes.
     #[error(
         "index {index} holds {holds}, and this configuration makes {wants}: name the packs that it was made with in \
          `models.packs`, beside others where there are such; or let the index go with `tusou index drop {index}`"
@@ -83,9 +95,10 @@ impl Error {
     pub fn part(&self) -> &'static str {
         match self {
             Self::Database { .. } | Self::Row { .. } | Self::Registry { .. } => "postgres",
-            Self::Elastic(_) | Self::OtherModels { .. } | Self::ForeignIndex { .. } => {
-                "elasticsearch"
-            }
+            Self::Elastic(_)
+            | Self::NewerMapping { .. }
+            | Self::OtherModels { .. }
+            | Self::ForeignIndex { .. } => "elasticsearch",
             Self::Packs(_) => "configuration",
         }
     }
@@ -100,6 +113,7 @@ impl Verdict for Error {
             Self::Row { .. } => Disposition::DeadLetter,
             Self::Packs(_)
             | Self::Registry { .. }
+            | Self::NewerMapping { .. }
             | Self::OtherModels { .. }
             | Self::ForeignIndex { .. } => Disposition::Fatal,
         }
@@ -112,6 +126,7 @@ impl Verdict for Error {
             Self::Elastic(error) => error.reason(),
             Self::Row { .. } => "unreadable_row",
             Self::Registry { .. } => "unreadable_registry",
+            Self::NewerMapping { .. } => "newer_mapping",
             Self::OtherModels { .. } => "other_models",
             Self::ForeignIndex { .. } => "foreign_index",
         }

@@ -1,10 +1,13 @@
 //! Indexes: made, registered, checked, found again after a loss, put behind the alias, let go.
 
 use sqlx::PgPool;
-use tusou_contract::mapping::{IndexMeta, IndexOptions, MAPPING_VERSION, ModelField, index_body};
+use tusou_contract::mapping::{
+    IndexMeta, IndexOptions, MAPPING_VERSION, ModelField, index_body_of,
+};
 use tusou_platform::elastic::Elastic;
 
 use crate::error::Error;
+use crate::loading::end_before_searches;
 use crate::rows::generations::{Generation, Registry, State};
 
 /// What a configuration wants of an index.
@@ -25,10 +28,13 @@ pub struct Wanted {
 ///
 /// # Errors
 /// [`Error::OtherModels`] where a written index needs embeddings that none of the packs makes,
-/// [`Error::ForeignIndex`] where an index is not what the registry says; otherwise whatever is away.
+/// [`Error::NewerMapping`] where a later build made it, [`Error::ForeignIndex`] where an index is not what the registry says; otherwise whatever is away.
 pub async fn open(pool: &PgPool, elastic: &Elastic, wanted: &Wanted) -> Result<(), Error> {
     let mut registry = Registry::lock(pool).await?;
     let mut written = registry.written().await?;
+    for generation in &written {
+        generation.check_version()?;
+    }
     if let Some(other) = written
         .iter()
         .find(|generation| !is_fed(generation, wanted))
@@ -82,8 +88,8 @@ pub async fn create(
 }
 
 /// Points the alias at this index alone, in one step, and marks the index live. The one before stays
-/// live and written. What was written to both is searchable in this one first, so that no search
-/// finds less than the one before it.
+/// live and written. Its first load ends, and what was written to both is searchable in this one first, so that no
+/// search finds less than the one before it.
 ///
 /// # Errors
 /// Whatever is away; then the alias may or may not have moved, and doing it again does no harm.
@@ -97,6 +103,7 @@ pub async fn point(
     registry
         .set_state(generation.generation_id, State::Live)
         .await?;
+    end_before_searches(elastic, generation).await?;
     elastic.refresh(&generation.index).await?;
     elastic.point_alias(alias, &generation.index).await?;
     elastic.refresh(&generation.index).await?;
@@ -122,10 +129,10 @@ pub async fn drop_index(
     Ok(elastic.delete_index(&generation.index).await?)
 }
 
-/// Whether the packs make every embedding that the index needs, and this build its mapping.
+/// Whether the packs make every embedding that the index needs.
 fn is_fed(generation: &Generation, wanted: &Wanted) -> bool {
     let made = |digest: &str| wanted.models.iter().any(|model| model.digest == digest);
-    generation.mapping_version == MAPPING_VERSION && generation.digests().into_iter().all(made)
+    generation.digests().into_iter().all(made)
 }
 
 /// Registers a new index and makes it.
@@ -152,7 +159,7 @@ async fn make(
     otherwise: &IndexOptions,
 ) -> Result<(), Error> {
     let options = generation.options.as_ref().unwrap_or(otherwise);
-    let body = index_body(&generation.models, options);
+    let body = index_body_of(generation.mapping_version, &generation.models, options);
     elastic.create_index(&generation.index, &body).await?;
     Ok(())
 }
@@ -168,6 +175,7 @@ async fn mend_written(
         if is_there(elastic, generation).await? {
             continue;
         }
+        generation.check_version()?;
         let forgotten = registry.forget_contents(generation.generation_id).await?;
         make(elastic, generation, otherwise).await?;
         tracing::error!(
@@ -204,6 +212,7 @@ async fn aim(
     let Some(best) = whole.or(live.last()) else {
         return Ok(());
     };
+    end_before_searches(elastic, best).await?;
     elastic.point_alias(alias, &best.index).await?;
     tracing::info!(alias, index = best.index, "the alias points at the index");
     Ok(())

@@ -8,6 +8,7 @@ mod compare;
 mod document;
 mod error;
 mod generation;
+mod loading;
 mod packs;
 mod rows;
 
@@ -15,6 +16,7 @@ pub use compare::{Compared, compare_images, compare_index, compare_registry};
 pub use document::document;
 pub use error::Error;
 pub use generation::{Wanted, create, drop_index, in_words, is_there, mend, open, point};
+pub use loading::{Load, LoadChange, LoadSeen, change_load, load_seen};
 pub use packs::{ScoreModel, models, packs};
 pub use rows::generations::{
     Generation, Holding, Outcome, Registry, State, all, record, set_backfilled, set_verified,

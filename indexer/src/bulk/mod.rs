@@ -1,241 +1,263 @@
-//! Writing and deleting documents: bulks with an outcome for each item.
+//! Writing and deleting documents: bulks with an outcome for each item, as many and as large as the server takes.
 
+mod job;
+mod pace;
+mod slots;
+
+use std::collections::VecDeque;
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
-use tusou_contract::{Document, ImageId};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use tusou_platform::Shutdown;
-use tusou_platform::elastic::{BulkItem, BulkOutcome, Elastic, ElasticError, Source};
-use tusou_projection::{Generation, Holding, Outcome};
+use tusou_platform::elastic::{BulkEncoding, BulkItem, BulkOutcome, Elastic, ElasticError};
+use tusou_projection::Holding;
 
-use crate::config::Settings;
 use crate::error::Error;
 use crate::metrics;
 use crate::patience::Patience;
 
-/// Two connections saturate two cores of the server, one gives half.
-const BULKS_AT_ONCE: usize = 2;
+pub use job::Job;
+use job::next_bulk;
+pub(crate) use pace::Limits;
+pub use pace::Most;
+use slots::{Slot, Slots};
 
-/// Writes bulks, a bounded number at once.
+/// Batches that are read from Postgres, encoded or recorded while others are in flight.
+const BATCHES_BESIDE: usize = 2;
+
+/// Writes documents as the service does: encodes them off the threads that wait for sockets, and has as many bulks in
+/// flight as make it faster.
+///
+/// One for a process, shared: what it found out about the server counts for all who write with it. To write at speed
+/// call [`Writer::write`] several times at once, [`Writer::batches_at_once`] of them.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub struct Writer {
     elastic: Elastic,
-    slots: Semaphore,
-    most_documents: usize,
-    most_bytes: usize,
+    slots: Slots,
     shutdown: Shutdown,
 }
 
-/// A document on its way to one index, or out of it.
-#[derive(Debug, Clone)]
-pub(crate) struct Job {
-    generation_id: i64,
-    image_id: ImageId,
-    item: BulkItem,
+/// What the jobs came to, in no certain order.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// What the indexes have now.
+    pub holdings: Vec<Holding>,
+    /// Why indexes took no document of ours, one for each index. Nothing is known of those documents: they are to be
+    /// written when the index is mended.
+    pub conflicts: Vec<Conflict>,
 }
 
-impl Job {
-    pub(crate) fn of(generation: &Generation, document: &Document) -> Self {
-        let source = serde_json::to_vec(document).expect("a document holds only plain values");
-        Self {
-            generation_id: generation.generation_id,
-            image_id: document.image_id,
-            item: BulkItem {
-                index: generation.index.clone(),
-                id: document.image_id.to_string(),
-                version: document.rev,
-                source: Some(source.into()),
-            },
-        }
-    }
+/// An index whose mapping our documents do not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// Its row in the registry.
+    pub generation_id: i64,
+    /// The index.
+    pub index: String,
+    /// Elasticsearch's own words.
+    pub reason: String,
+}
 
-    /// Takes the image's document out, where its version is not above `version`.
-    pub(crate) fn delete(generation: &Generation, image_id: ImageId, version: i64) -> Self {
-        Self {
-            generation_id: generation.generation_id,
-            image_id,
-            item: BulkItem {
-                index: generation.index.clone(),
-                id: image_id.to_string(),
-                version,
-                source: None,
-            },
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.item.source.as_ref().map_or(0, Source::len)
-    }
-
-    fn holding(self, refusal: Option<String>) -> Holding {
-        let Self {
-            generation_id,
-            image_id,
-            item,
-        } = self;
-        Holding {
-            generation_id,
-            image_id,
-            rev: item.version,
-            outcome: match (refusal, item.source) {
-                (Some(reason), _) => Outcome::Refused(reason),
-                (None, Some(_)) => Outcome::Held,
-                (None, None) => Outcome::Deleted,
-            },
-        }
-    }
+/// What one bulk came to.
+#[derive(Default)]
+struct Sent {
+    done: Written,
+    /// To be sent again.
+    again: Vec<Job>,
+    /// Why it is better to wait before.
+    why: Option<String>,
 }
 
 impl Writer {
-    pub(crate) fn new(elastic: Elastic, settings: &Settings, shutdown: &Shutdown) -> Self {
+    /// A writer that never goes beyond `most`. It waits for a busy server no longer than to the shutdown.
+    pub fn new(elastic: Elastic, most: Most, shutdown: &Shutdown) -> Self {
         Self {
             elastic,
-            slots: Semaphore::new(BULKS_AT_ONCE),
-            most_documents: settings.bulk_documents,
-            most_bytes: settings.bulk_bytes,
+            slots: Slots::new(most),
             shutdown: shutdown.clone(),
         }
     }
 
-    /// Writes every job to its end: what became of each, in no certain order. Items that
-    /// Elasticsearch is too busy for are sent again, they alone.
+    /// How many batches are worth writing at once now: each bulk in flight has its own, and some are on the way
+    /// to one.
+    pub fn batches_at_once(&self) -> usize {
+        self.slots.limits().in_flight + BATCHES_BESIDE
+    }
+
+    /// Makes jobs on a thread for such work, and writes every one to its end. What Elasticsearch is too busy for is sent again, and nothing else; what it says of an older
+    /// version is success; a document that it will never take is [`tusou_projection::Outcome::Refused`].
     ///
     /// # Errors
     /// [`Error::Elastic`] where it is away or stays too busy: some jobs may have been written, and
-    /// writing them again does no harm. [`Error::IndexGone`] where an index is not there.
-    pub(crate) async fn write(&self, jobs: Vec<Job>) -> Result<Vec<Holding>, Error> {
-        let mut holdings = Vec::with_capacity(jobs.len());
-        for mut jobs in chunks(jobs, self.most_documents, self.most_bytes) {
-            let mut patience = Patience::new(&self.shutdown);
-            while !jobs.is_empty() {
-                let sent = jobs.len();
-                let (done, busy, why) = self.send(jobs).await?;
-                holdings.extend(done);
-                jobs = busy;
-                if jobs.len() < sent {
-                    patience.progress();
-                }
-                if let Some(why) = why {
-                    tracing::debug!(items = jobs.len(), why, "Elasticsearch is busy");
-                    metrics::wait("elasticsearch");
-                    if !patience.wait().await {
-                        return Err(ElasticError::Away(format!("it stays too busy: {why}")).into());
-                    }
+    /// writing them again does no harm. [`Error::IndexGone`] where an index is not there,
+    /// [`Error::Panicked`] where `make` did.
+    pub async fn write(
+        &self,
+        make: impl FnOnce(BulkEncoding) -> Vec<Job> + Send + 'static,
+    ) -> Result<Written, Error> {
+        let encoding = self.elastic.bulk_encoding().await?;
+        let made = tokio::task::spawn_blocking(move || VecDeque::from(make(encoding)));
+        let mut jobs = made
+            .await
+            .map_err(|error| Error::Panicked(error.to_string()))?;
+        let mut written = Written::default();
+        let mut bulks = FuturesUnordered::new();
+        while !(jobs.is_empty() && bulks.is_empty()) {
+            tokio::select! {
+                Some(settled) = bulks.next() => written.add(settled?),
+                slot = self.slots.take(), if !jobs.is_empty() => {
+                    let Limits { documents, bytes, .. } = slot.limits();
+                    let bulk = next_bulk(&mut jobs, documents, bytes);
+                    bulks.push(self.settle(slot, bulk));
                 }
             }
         }
-        Ok(holdings)
+        Ok(written)
     }
 
-    /// One bulk: what was settled, what is to be sent again, and why.
-    async fn send(
-        &self,
-        jobs: Vec<Job>,
-    ) -> Result<(Vec<Holding>, Vec<Job>, Option<String>), Error> {
+    /// Sends a bulk, and what is to be sent again of it, until all is settled.
+    async fn settle<'a>(&'a self, slot: Slot<'a>, bulk: Vec<Job>) -> Result<Written, Error> {
+        let mut written = Written::default();
+        let mut patience = Patience::new(&self.shutdown);
+        let mut jobs = VecDeque::from(bulk);
+        let mut first = Some(slot);
+        while !jobs.is_empty() {
+            let slot = match first.take() {
+                Some(slot) => slot,
+                None => self.slots.take().await,
+            };
+            let Limits {
+                documents, bytes, ..
+            } = slot.limits();
+            let bulk = next_bulk(&mut jobs, documents, bytes);
+            let Sent { done, again, why } = self.send(slot, bulk).await?;
+            if !done.holdings.is_empty() {
+                patience.progress();
+            }
+            written.add(done);
+            for job in again.into_iter().rev() {
+                jobs.push_front(job);
+            }
+            if let Some(why) = why {
+                tracing::debug!(items = jobs.len(), why, "Elasticsearch is busy");
+                metrics::wait("elasticsearch");
+                if !patience.wait().await {
+                    return Err(ElasticError::Away(format!("it stays too busy: {why}")).into());
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    /// One bulk.
+    async fn send(&self, slot: Slot<'_>, mut jobs: Vec<Job>) -> Result<Sent, Error> {
         let items: Vec<BulkItem> = jobs.iter().map(|job| job.item.clone()).collect();
-        let outcomes = {
-            let _slot = self
-                .slots
-                .acquire()
-                .await
-                .expect("the semaphore is never closed");
-            let started = Instant::now();
-            let outcomes = self.elastic.bulk(&items).await?;
-            metrics::bulk(started.elapsed());
-            outcomes
-        };
-        let (mut done, mut busy, mut why) = (Vec::new(), Vec::new(), None);
+        let started = Instant::now();
+        let answer = self.elastic.bulk(&items).await;
+        metrics::bulk(started.elapsed());
+        match answer {
+            Ok(outcomes) => self.sort(slot, jobs, outcomes),
+            Err(ElasticError::Overloaded(why)) => {
+                slot.overloaded();
+                Ok(Sent {
+                    again: jobs,
+                    why: Some(why),
+                    ..Sent::default()
+                })
+            }
+            Err(ElasticError::TooLarge(why)) => {
+                slot.too_large(jobs.iter().map(Job::bytes).sum());
+                // It is too large by itself: the server's limit, which no waiting changes.
+                let alone = if jobs.len() == 1 { jobs.pop() } else { None };
+                let mut sent = Sent {
+                    again: jobs,
+                    ..Sent::default()
+                };
+                sent.done
+                    .holdings
+                    .extend(alone.map(|job| refused(job, 413, why)));
+                Ok(sent)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What each item's outcome means.
+    fn sort(
+        &self,
+        slot: Slot<'_>,
+        jobs: Vec<Job>,
+        outcomes: Vec<BulkOutcome>,
+    ) -> Result<Sent, Error> {
+        let mut sent = Sent::default();
+        let mut too_much = false;
+        let count = jobs.len();
         for (job, outcome) in jobs.into_iter().zip(outcomes) {
+            let is_document = job.item.source.is_some();
             match outcome {
                 BulkOutcome::Written => {
-                    metrics::document(if job.item.source.is_some() {
-                        "written"
-                    } else {
-                        "deleted"
-                    });
-                    done.push(job.holding(None));
+                    metrics::document(if is_document { "written" } else { "deleted" });
+                    sent.done.holdings.push(job.holding(None));
                 }
                 BulkOutcome::Superseded => {
                     metrics::document("superseded");
-                    done.push(job.holding(None));
+                    sent.done.holdings.push(job.holding(None));
                 }
-                BulkOutcome::Busy { reason } => {
-                    why = Some(reason);
-                    busy.push(job);
+                BulkOutcome::Busy { overloaded, reason } => {
+                    too_much |= overloaded;
+                    sent.why = Some(reason);
+                    sent.again.push(job);
+                }
+                BulkOutcome::Conflict { reason } => {
+                    metrics::document("conflict");
+                    sent.done.conflict(Conflict {
+                        generation_id: job.generation_id,
+                        index: job.item.index,
+                        reason,
+                    });
                 }
                 // A document that is not there answers a delete as superseded: the index itself is gone.
                 BulkOutcome::Refused { status: 404, .. } => {
                     return Err(Error::IndexGone(job.item.index));
                 }
-                BulkOutcome::Conflict { reason } => {
-                    metrics::document("refused");
-                    let image_id = job.image_id;
-                    tracing::warn!(%image_id, index = job.item.index, reason, "document refused");
-                    done.push(job.holding(Some(reason)));
-                }
                 BulkOutcome::Refused { status, reason } => {
-                    metrics::document("refused");
-                    let image_id = job.image_id;
-                    tracing::warn!(%image_id, index = job.item.index, status, reason, "document refused");
-                    done.push(job.holding(Some(reason)));
+                    sent.done.holdings.push(refused(job, status, reason));
                 }
             }
         }
-        Ok((done, busy, why))
+        if too_much {
+            slot.overloaded();
+        } else {
+            slot.answered(count);
+        }
+        Ok(sent)
     }
 }
 
-/// Splits jobs into bulks within both bounds; a document that alone is beyond the bytes goes alone.
-fn chunks(jobs: Vec<Job>, most_documents: usize, most_bytes: usize) -> Vec<Vec<Job>> {
-    let mut chunks: Vec<Vec<Job>> = Vec::new();
-    let mut bytes = 0;
-    for job in jobs {
-        let fits = bytes + job.bytes() <= most_bytes;
-        match chunks.last_mut() {
-            Some(chunk) if fits && chunk.len() < most_documents => {
-                bytes += job.bytes();
-                chunk.push(job);
-            }
-            _ => {
-                bytes = job.bytes();
-                chunks.push(vec![job]);
-            }
+impl Written {
+    fn add(&mut self, mut other: Self) {
+        self.holdings.append(&mut other.holdings);
+        for conflict in other.conflicts {
+            self.conflict(conflict);
         }
     }
-    chunks
+
+    fn conflict(&mut self, conflict: Conflict) {
+        if !self.conflicts_with(conflict.generation_id) {
+            self.conflicts.push(conflict);
+        }
+    }
+
+    /// Whether documents did not fit this index.
+    pub(crate) fn conflicts_with(&self, generation_id: i64) -> bool {
+        let mut known = self.conflicts.iter();
+        known.any(|known| known.generation_id == generation_id)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn job(bytes: usize) -> Job {
-        let image_id = ImageId::of(b"x");
-        let item = BulkItem {
-            index: "i".into(),
-            id: image_id.to_string(),
-            version: 1,
-            source: Some(vec![b' '; bytes].into()),
-        };
-        Job {
-            generation_id: 1,
-            image_id,
-            item,
-        }
-    }
-
-    #[test]
-    fn bulks_stay_within_documents_and_bytes() {
-        let sizes = |bytes: &[usize]| -> Vec<Vec<usize>> {
-            let jobs = bytes.iter().map(|bytes| job(*bytes)).collect();
-            chunks(jobs, 3, 100)
-                .iter()
-                .map(|chunk| chunk.iter().map(Job::bytes).collect())
-                .collect()
-        };
-        assert_eq!(sizes(&[]), Vec::<Vec<usize>>::new());
-        assert_eq!(sizes(&[1, 1, 1, 1]), [vec![1, 1, 1], vec![1]]);
-        assert_eq!(sizes(&[60, 40, 1]), [vec![60, 40], vec![1]]);
-        assert_eq!(sizes(&[500, 1, 500]), [vec![500], vec![1], vec![500]]);
-    }
+fn refused(job: Job, status: u16, reason: String) -> Holding {
+    metrics::document("refused");
+    tracing::warn!(image_id = %job.image_id, index = job.item.index, status, reason, "document refused");
+    job.holding(Some(reason))
 }

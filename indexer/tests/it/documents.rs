@@ -183,7 +183,11 @@ async fn an_older_write_loses_against_a_newer_document() {
         index,
         id: id.to_string(),
         version: newer.rev,
-        source: Some(serde_json::to_vec(&newer).expect("a document is JSON").into()),
+        source: Some(
+            serde_json::to_vec(&newer)
+                .expect("a document is JSON")
+                .into(),
+        ),
     };
     let outcomes = elastic.bulk(&[item]).await.expect("Elasticsearch answers");
     assert_eq!(outcomes, [BulkOutcome::Written]);

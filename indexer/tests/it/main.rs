@@ -1,7 +1,10 @@
 //! The indexer against the real stores.
 
+mod conflicts;
 mod documents;
+mod first_loads;
 mod indexes;
+mod mappings;
 mod models;
 mod support;
 mod trouble;

@@ -37,6 +37,12 @@ pub(crate) fn write_pack_with(folder: &std::path::Path, name: &str, digit: char,
     std::fs::write(folder.join("pack.json"), manifest).expect("the world's folder can be written");
 }
 
+/// The index that searches ask.
+pub(crate) async fn index_of(world: &World) -> String {
+    let behind = world.elastic().alias(world.name()).await;
+    behind.expect("Elasticsearch answers").remove(0)
+}
+
 fn digest(world: &World) -> String {
     digest_of(&world.config.models.packs[0])
 }

@@ -42,6 +42,8 @@ pub enum BulkOutcome {
     /// 401, 403, 429 or 5xx, or an index that is blocked or closed: this item again, later. It
     /// concerns the server, not the document.
     Busy {
+        /// whether it had too much to do (429): less at once helps
+        overloaded: bool,
         /// its own words
         reason: String,
     },
@@ -168,8 +170,14 @@ fn outcome((item, answered): (&BulkItem, AnsweredItem)) -> Result<BulkOutcome, E
         409 => BulkOutcome::Superseded,
         // Without an error, it is the document that was not there; with one, the index.
         404 if deleted && done.error.is_none() => BulkOutcome::Superseded,
-        401 | 403 | 429 | 500.. => BulkOutcome::Busy { reason: reason() },
-        _ if done.error.as_ref().is_some_and(is_barred) => BulkOutcome::Busy { reason: reason() },
+        _ if done.error.as_ref().is_some_and(is_barred) => BulkOutcome::Busy {
+            overloaded: false,
+            reason: reason(),
+        },
+        401 | 403 | 429 | 500.. => BulkOutcome::Busy {
+            overloaded: done.status == 429,
+            reason: reason(),
+        },
         400 if done.error.as_ref().is_some_and(is_conflict) => {
             BulkOutcome::Conflict { reason: reason() }
         }
@@ -241,9 +249,11 @@ mod tests {
             BulkOutcome::Written,
             BulkOutcome::Superseded,
             BulkOutcome::Busy {
+                overloaded: true,
                 reason: "rejected: full".into(),
             },
             BulkOutcome::Busy {
+                overloaded: false,
                 reason: "unavailable".into(),
             },
             BulkOutcome::Refused {
@@ -274,7 +284,11 @@ mod tests {
                 );
                 let outcomes = outcomes(&[item], answer.as_bytes()).expect("the answer fits");
                 let reason = format!("{kind}: x");
-                assert_eq!(outcomes, [BulkOutcome::Busy { reason }], "{status}");
+                let busy = BulkOutcome::Busy {
+                    overloaded: false,
+                    reason,
+                };
+                assert_eq!(outcomes, [busy], "{status}");
             }
         }
     }

@@ -4,9 +4,11 @@ mod bulk;
 mod client;
 mod encoding;
 mod error;
+mod settings;
 mod versions;
 
 pub use bulk::{BulkItem, BulkOutcome};
 pub use client::Elastic;
 pub use encoding::{BulkEncoding, Source};
 pub use error::ElasticError;
+pub use settings::IndexNow;

@@ -76,6 +76,23 @@ impl Generation {
         self.state != State::Retired
     }
 
+    /// Whether it lacks fields of this build's mapping: it is written without them.
+    pub fn is_older(&self) -> bool {
+        self.mapping_version < MAPPING_VERSION
+    }
+
+    /// # Errors
+    /// [`Error::NewerMapping`] where this build does not know the index's mapping.
+    pub(crate) fn check_version(&self) -> Result<(), Error> {
+        if (1..=MAPPING_VERSION).contains(&self.mapping_version) {
+            return Ok(());
+        }
+        Err(Error::NewerMapping {
+            index: self.index.clone(),
+            version: self.mapping_version,
+        })
+    }
+
     /// The digest of the model in `image_embedding`.
     pub(crate) fn first_digest(&self) -> &str {
         self.models
