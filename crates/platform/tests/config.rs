@@ -259,7 +259,17 @@ rescore_oversample = 0.5
     )
     .refusal(&[]);
     assert!(!told.contains("sesame"), "{told}");
-    insta::assert_snapshot!(told, @r#""#);
+    insta::assert_snapshot!(told, @r#"
+    the configuration cannot be used
+      elasticsearch.ca_file = "/nonexistent/ca.pem": is no file; give the PEM file of the authority that signed the nodes' certificates, or none (tusou.toml line 5)
+      elasticsearch.further_urls: holds "http://es3:9200/", which has another scheme than elasticsearch.url; give all nodes the same (tusou.toml line 4)
+      elasticsearch.further_urls: holds "es4:9200", which is no URL of a node; give one like http://host:port (tusou.toml line 4)
+      elasticsearch.further_urls: holds "***", which is no URL; give one like http://host:port (tusou.toml line 4)
+      elasticsearch.further_urls: holds "https://u:***@es6/", which holds credentials; set elasticsearch.username and elasticsearch.password (tusou.toml line 4)
+      elasticsearch.hnsw_ef_construction = 3201: is out of range; give 2 to 3200 (tusou.toml line 7)
+      elasticsearch.hnsw_m = 1: is out of range; give 2 to 512 (tusou.toml line 6)
+      elasticsearch.rescore_oversample = 0.5: is out of range; give 1 to 10, or 0 for none (tusou.toml line 8)
+    "#);
 }
 
 #[test]

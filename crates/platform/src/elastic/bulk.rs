@@ -11,14 +11,6 @@ use super::error::{cut, in_words};
 /// The types of errors of an index that somebody, or a full disk, has barred.
 const BARRED: [&str; 2] = ["cluster_block_exception", "index_closed_exception"];
 
-/// What the server says of a document whose shape is not the mapping's. It has no type of error for it.
-const CONFLICTS: [&str; 4] = [
-    "has a different number of dimensions",
-    "as object, but found a concrete value",
-    "] cannot be changed from type [",
-    "mapper for [",
-];
-
 /// One document of a bulk.
 #[derive(Debug, Clone)]
 pub struct BulkItem {
@@ -194,14 +186,19 @@ fn is_barred(error: &Value) -> bool {
     kind.is_some_and(|kind| BARRED.contains(&kind))
 }
 
-/// Whether the index's mapping takes no document of this shape.
+/// Whether the index's mapping takes no document of this shape. The server has hardly a type of error for it, so its
+/// words are looked at: as they begin, since further on they may quote the document, which a web page wrote.
 fn is_conflict(error: &Value) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         let reason = error["reason"].as_str().unwrap_or_default();
-        if error["type"] == "strict_dynamic_mapping_exception"
-            || CONFLICTS.iter().any(|words| reason.contains(words))
-        {
+        let of_dimensions = reason.starts_with("The [dense_vector] field [")
+            && (reason.contains("] has a different number of dimensions [")
+                || reason.contains("] has more dimensions than defined in the mapping ["));
+        // Behind the place in the document: `[1:11] `.
+        let behind = reason.split_once("] ").map_or(reason, |(_, rest)| rest);
+        let of_objects = behind.starts_with("object mapping for [");
+        if of_dimensions || of_objects || error["type"] == "strict_dynamic_mapping_exception" {
             return true;
         }
         cause = error.get("caused_by");
@@ -291,6 +288,83 @@ mod tests {
                 assert_eq!(outcomes, [busy], "{status}");
             }
         }
+    }
+
+    /// As 9.2.4 words them.
+    #[test]
+    fn what_does_not_fit_the_mapping_is_no_fault_of_the_document() {
+        let outcome = |kind: &str, reason: &str, cause: &str| {
+            let error = serde_json::json!({"type": kind, "reason": reason,
+                "caused_by": {"type": "illegal_argument_exception", "reason": cause}});
+            let answer = serde_json::json!({"items": [{"index":
+                {"_id": "a", "status": 400, "error": error}}]});
+            let items = [item("a", Some("{}"))];
+            outcomes(&items, answer.to_string().as_bytes()).expect("the answer fits")[0].clone()
+        };
+        let fewer = "The [dense_vector] field [v] in doc [document with id 'a'] has a different number of \
+                     dimensions [1] than defined in the mapping [3]";
+        let more = "The [dense_vector] field [v] in doc [document with id 'a'] has more dimensions than defined \
+                    in the mapping [3]";
+        let parsing = "document_parsing_exception";
+        for (kind, reason, cause) in [
+            (
+                "strict_dynamic_mapping_exception",
+                "[1:13] mapping set to strict, dynamic introduction of [x] within [_doc] is not allowed",
+                "",
+            ),
+            (parsing, "[1:10] failed to parse", fewer),
+            (parsing, "[1:13] failed to parse", more),
+            (
+                parsing,
+                "[1:11] object mapping for [rights] tried to parse field [rights] as object, but found a concrete \
+                 value",
+                "",
+            ),
+        ] {
+            let outcome = outcome(kind, reason, cause);
+            assert!(
+                matches!(outcome, BulkOutcome::Conflict { .. }),
+                "{outcome:?}"
+            );
+        }
+        // The words of a page, quoted: it must not be able to stop the queue.
+        let quoted = format!(
+            "[1:9] failed to parse field [taken_at] of type [date] in document with id 'a'. Preview of field's \
+             value: '{fewer}'"
+        );
+        for (reason, cause) in [
+            (quoted.as_str(), quoted.as_str()),
+            (
+                "[1:12] failed to parse",
+                "The [cosine] similarity does not support vectors with zero magnitude.",
+            ),
+        ] {
+            let outcome = outcome(parsing, reason, cause);
+            assert!(
+                matches!(outcome, BulkOutcome::Refused { status: 400, .. }),
+                "{outcome:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn documents_of_two_encodings_are_no_bulk() {
+        let mut smile = Vec::new();
+        BulkEncoding::Smile.append(&mut smile, &serde_json::json!({}));
+        let of = |encoding| Source::of(smile.clone(), encoding);
+        let mut items = ["a", "b", "c"].map(|id| item(id, Some("{}")));
+        items[1].source = None;
+        items[2].source = Some(of(BulkEncoding::Smile));
+        assert!(matches!(
+            body(&items),
+            Err(ElasticError::Mixed("json", "smile"))
+        ));
+        items[0].source = Some(of(BulkEncoding::Smile));
+        let (encoding, body) = body(&items).expect("one encoding");
+        assert_eq!(encoding, BulkEncoding::Smile);
+        // Action and document, the delete, action and document; nothing else has that byte.
+        assert_eq!(body.iter().filter(|byte| **byte == 0xFF).count(), 5);
+        assert_eq!(body.last(), Some(&0xFF));
     }
 
     #[test]

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use elasticsearch::auth::Credentials;
+use elasticsearch::http::Method;
 use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use elasticsearch::http::transport::{SingleNodeConnectionPool, TransportBuilder};
-use elasticsearch::http::{Method, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::bulk::{self, BulkItem, BulkOutcome};
+use super::connect;
 use super::encoding::BulkEncoding;
-use super::error::{ElasticError, cut, in_words};
+use super::error::{ElasticError, cut, in_words, words_of};
+use super::nodes::{Nodes, Request};
 use super::versions;
 use crate::config::{self, Elasticsearch};
 
@@ -26,7 +28,11 @@ const BULK_ANSWER: [(&str, &str); 1] =
 /// A client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Elastic {
-    client: elasticsearch::Elasticsearch,
+    nodes: Nodes,
+    /// For one request, whichever nodes it goes to.
+    within: Duration,
+    /// What to look at when it answers 401, and 403.
+    denied: [&'static str; 2],
     wanted: config::BulkEncoding,
     encoding: Arc<OnceCell<BulkEncoding>>,
 }
@@ -41,45 +47,13 @@ impl Elastic {
     /// Makes a client; asks nothing yet.
     ///
     /// # Errors
-    /// [`ElasticError::Config`] where `elasticsearch.url` is no URL of a server.
+    /// [`ElasticError::Config`] where a URL is none of a server, `elasticsearch.ca_file` cannot be read or holds no
+    /// certificates, or the credentials cannot be sent.
     pub fn new(config: &Elasticsearch) -> Result<Self, ElasticError> {
-        let mut url = Url::parse(&config.url)
-            .map_err(|error| ElasticError::Config(format!("`elasticsearch.url`: {error}")))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(ElasticError::Config(
-                "`elasticsearch.url` takes http://host:port or https://host:port".into(),
-            ));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(ElasticError::Config(
-                "`elasticsearch.url` must not hold credentials: set `elasticsearch.username` and \
-                 `elasticsearch.password`, or `elasticsearch.api_key`"
-                    .into(),
-            ));
-        }
-        if !url.path().ends_with('/') {
-            url.set_path(&format!("{}/", url.path()));
-        }
-        let mut transport = TransportBuilder::new(SingleNodeConnectionPool::new(url))
-            .disable_proxy()
-            .timeout(Duration::from_millis(config.timeout_ms));
-        if !config.api_key.is_empty() {
-            // The client panics on a key that cannot stand in a header.
-            HeaderValue::try_from(config.api_key.as_str()).map_err(|_| {
-                ElasticError::Config("`elasticsearch.api_key` holds other than ASCII".into())
-            })?;
-            transport = transport.auth(Credentials::EncodedApiKey(config.api_key.clone()));
-        } else if !config.username.is_empty() {
-            transport = transport.auth(Credentials::Basic(
-                config.username.clone(),
-                config.password.clone(),
-            ));
-        }
-        let transport = transport
-            .build()
-            .map_err(|error| ElasticError::Config(format!("`elasticsearch.url`: {error}")))?;
         Ok(Self {
-            client: elasticsearch::Elasticsearch::new(transport),
+            nodes: Nodes::new(connect::transports(config)?),
+            within: Duration::from_millis(config.timeout_ms),
+            denied: [401, 403].map(|status| connect::remedy(config, status)),
             wanted: config.bulk_encoding,
             encoding: Arc::default(),
         })
@@ -96,16 +70,18 @@ impl Elastic {
     /// compact way that every node takes. The nodes are asked for their versions once, by this client and all its
     /// clones.
     pub async fn bulk_encoding(&self) -> Result<BulkEncoding, ElasticError> {
-        let resolved = self.encoding.get_or_try_init(async || {
-            let encoding = match self.wanted {
-                config::BulkEncoding::Json => BulkEncoding::Json,
-                config::BulkEncoding::Smile => BulkEncoding::Smile,
-                config::BulkEncoding::Auto => self.most_compact().await?,
-            };
-            tracing::info!(encoding = encoding.name(), "how bulks are written");
-            Ok(encoding)
-        });
+        let resolved = self.encoding.get_or_try_init(|| self.resolve_encoding());
         resolved.await.copied()
+    }
+
+    async fn resolve_encoding(&self) -> Result<BulkEncoding, ElasticError> {
+        let encoding = match self.wanted {
+            config::BulkEncoding::Json => BulkEncoding::Json,
+            config::BulkEncoding::Smile => BulkEncoding::Smile,
+            config::BulkEncoding::Auto => self.most_compact().await?,
+        };
+        tracing::info!(encoding = encoding.name(), "how bulks are written");
+        Ok(encoding)
     }
 
     /// `GET /`, which tells a version too, is not there in every distribution.
@@ -146,17 +122,16 @@ impl Elastic {
         let mut headers = HeaderMap::new();
         let media_type = HeaderValue::from_static(encoding.media_type());
         headers.insert(CONTENT_TYPE, media_type);
-        let answered = self
-            .send(
-                "a bulk",
-                Method::Post,
-                "/_bulk",
-                headers,
-                &BULK_ANSWER,
-                Some(body),
-                &[],
-            )
-            .await?;
+        let request = Request {
+            what: "a bulk",
+            method: Method::Post,
+            path: "/_bulk",
+            headers,
+            query: &BULK_ANSWER,
+            body: Some(body),
+            tell_time: false,
+        };
+        let answered = self.send(request, self.within, &[]).await?;
         bulk::outcomes(items, &answered.body)
     }
 
@@ -167,6 +142,36 @@ impl Elastic {
             .ask("a search", Method::Post, &path, Some(body), &[])
             .await?;
         read("a search", &answered.body)
+    }
+
+    /// `_search` with a body that is answered as a whole within that time, or not at all. The server is told the
+    /// time and stops by then; it stops at once, too, when this future is dropped, since its connection is closed.
+    ///
+    /// # Errors
+    /// [`ElasticError::Overloaded`] where the server stopped because the time was up (it says 429 then),
+    /// [`ElasticError::Away`] where none answered in time or a part of the index is away,
+    /// [`ElasticError::Answer`] where the answer is no `T`.
+    pub async fn search_within<T: DeserializeOwned>(
+        &self,
+        index: &str,
+        body: &(impl Serialize + ?Sized),
+        within: Duration,
+    ) -> Result<T, ElasticError> {
+        let what = "a search";
+        let body = serde_json::to_vec(body).map_err(|error| {
+            ElasticError::Answer(format!("{what} that was to be asked is no JSON: {error}"))
+        })?;
+        let request = Request {
+            what,
+            method: Method::Post,
+            path: &format!("/{index}/_search"),
+            headers: HeaderMap::new(),
+            query: &[("allow_partial_search_results", "false")],
+            body: Some(body.into()),
+            tell_time: true,
+        };
+        let answered = self.send(request, within, &[]).await?;
+        read(what, &answered.body)
     }
 
     /// Creates an index; `false` where it was there.
@@ -320,72 +325,47 @@ impl Elastic {
         body: Option<&Value>,
         seen: &[u16],
     ) -> Result<Answered, ElasticError> {
-        let body = body.map(|body| Bytes::from(body.to_string()));
-        self.send(what, method, path, HeaderMap::new(), &[], body, seen)
-            .await
+        let request = Request {
+            what,
+            method,
+            path,
+            headers: HeaderMap::new(),
+            query: &[],
+            body: body.map(|body| Bytes::from(body.to_string())),
+            tell_time: false,
+        };
+        self.send(request, self.within, seen).await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one HTTP request")]
     async fn send(
         &self,
-        what: &str,
-        method: Method,
-        path: &str,
-        headers: HeaderMap,
-        query: &[(&str, &str)],
-        body: Option<Bytes>,
+        request: Request<'_>,
+        within: Duration,
         seen: &[u16],
     ) -> Result<Answered, ElasticError> {
-        // What cannot be sent (no connection, no answer in time) and what breaks off midway.
-        let away = |error: elasticsearch::Error| ElasticError::Away(cut(&error_in_words(&error)));
-        let answer = self
-            .client
-            .send(method, path, headers, Some(query), body, None)
-            .await
-            .map_err(away)?;
-        let status = answer.status_code().as_u16();
-        let body = answer.bytes().await.map_err(away)?;
-        match status {
-            ..400 => Ok(Answered { status, body }),
-            status if seen.contains(&status) => Ok(Answered { status, body }),
-            413 => Err(ElasticError::TooLarge(words_of(&body))),
-            429 => Err(ElasticError::Overloaded(words_of(&body))),
-            502..=504 => Err(ElasticError::Away(format!(
-                "it answers {what} with {status}: {}",
-                words_of(&body)
-            ))),
-            status => Err(ElasticError::Refused {
-                what: what.to_owned(),
-                status,
-                reason: words_of(&body),
-            }),
+        let what = request.what;
+        let (status, body) = self.nodes.send(request, within).await?;
+        if status < 400 || seen.contains(&status) {
+            return Ok(Answered { status, body });
         }
+        let words = words_of(&body);
+        let reason = match status {
+            413 => return Err(ElasticError::TooLarge(words)),
+            429 => return Err(ElasticError::Overloaded(words)),
+            401 => format!("{}: {words}", self.denied[0]),
+            // It is the answer of an index that is barred, too.
+            403 if words.contains("security_exception") => format!("{}: {words}", self.denied[1]),
+            _ => words,
+        };
+        Err(ElasticError::Refused {
+            what: what.to_owned(),
+            status,
+            reason: cut(&reason),
+        })
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, ElasticError> {
+fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, ElasticError> {
     serde_json::from_slice(body)
         .map_err(|error| ElasticError::Answer(cut(&format!("{what}: {error}"))))
-}
-
-/// The `error` of a failed request, or its body where there is none.
-fn words_of(body: &[u8]) -> String {
-    match serde_json::from_slice::<Value>(body) {
-        Ok(answer) if !answer["error"].is_null() => in_words(&answer["error"]),
-        _ => cut(&String::from_utf8_lossy(body)),
-    }
-}
-
-fn error_in_words(error: &elasticsearch::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !words.contains(&text) {
-            words.push_str(": ");
-            words.push_str(&text);
-        }
-        cause = error.source();
-    }
-    words
 }

@@ -99,14 +99,18 @@ impl BulkEncoding {
         };
         let mut bytes = Vec::with_capacity(1024 + numbers * number);
         self.append(&mut bytes, document);
-        Source {
-            bytes: bytes.into(),
-            encoding: self,
-        }
+        Source::of(bytes, self)
     }
 }
 
 impl Source {
+    pub(super) fn of(bytes: Vec<u8>, encoding: BulkEncoding) -> Self {
+        Self {
+            bytes: bytes.into(),
+            encoding,
+        }
+    }
+
     /// Bytes.
     pub fn len(&self) -> usize {
         self.bytes.len()
@@ -130,10 +134,7 @@ impl Source {
 impl From<Vec<u8>> for Source {
     /// A document as JSON on one line.
     fn from(json: Vec<u8>) -> Self {
-        Self {
-            bytes: json.into(),
-            encoding: BulkEncoding::Json,
-        }
+        Self::of(json, BulkEncoding::Json)
     }
 }
 
@@ -220,5 +221,130 @@ impl Formatter for Packed {
     fn begin_string<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.no_vector(writer)?;
         writer.write_all(b"\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+    use time::macros::datetime;
+    use tusou_contract::{ImageFormat, ImageId, Rights};
+
+    use super::*;
+
+    fn document(captions: Vec<String>, embeddings: BTreeMap<String, Vec<f32>>) -> Document {
+        Document {
+            image_id: ImageId::of(b"x"),
+            image_name: "x.png".into(),
+            relative_path: "originals/x.png".into(),
+            width: 3,
+            height: 2,
+            pixels: Some(6),
+            aspect: Some(1.5),
+            bytes: u64::MAX >> 1,
+            format: ImageFormat::Png,
+            phash: None,
+            phash_bands: Vec::new(),
+            colors: vec!["red".into()],
+            nsfw: Some(0.25),
+            captions,
+            hosts: Vec::new(),
+            rights: Rights::default(),
+            taken_at: None,
+            first_seen: datetime!(2026-11-01 12:00 UTC),
+            last_seen: datetime!(2026-11-02 12:00 UTC),
+            sightings: 1,
+            rev: i64::MAX,
+            embeddings,
+        }
+    }
+
+    fn vector(name: &str, numbers: &[f32]) -> BTreeMap<String, Vec<f32>> {
+        BTreeMap::from([(name.to_owned(), numbers.to_vec())])
+    }
+
+    fn unpacked(value: &Value) -> Vec<u32> {
+        let bytes = STANDARD
+            .decode(value.as_str().expect("a text"))
+            .expect("base64");
+        let numbers = bytes
+            .chunks_exact(4)
+            .map(|four| u32::from_be_bytes(four.try_into().expect("four bytes")));
+        numbers.collect()
+    }
+
+    #[test]
+    fn the_encoding_is_what_every_node_takes() {
+        for (versions, expected) in [
+            (vec!["9.2.4"], BulkEncoding::Smile),
+            (vec!["9.3.0"], BulkEncoding::Base64),
+            (vec!["10.0.0-SNAPSHOT", "9.12.1"], BulkEncoding::Base64),
+            (vec!["9.3.0", "9.2.9"], BulkEncoding::Smile),
+            (vec!["9.3.0", ""], BulkEncoding::Smile),
+            (vec!["8.19.1"], BulkEncoding::Smile),
+            (vec![], BulkEncoding::Smile),
+        ] {
+            let encoding = BulkEncoding::of_versions(versions.iter().copied());
+            assert_eq!(encoding, expected, "{versions:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_left_to_the_server_to_refuse() {
+        let source = BulkEncoding::Base64.document(&document(
+            vec!["a".into()],
+            vector("v", &[f32::INFINITY, 1.0]),
+        ));
+        let read: Value = serde_json::from_slice(source.bytes()).expect("JSON");
+        assert!(
+            unpacked(&read["v"])
+                .into_iter()
+                .map(f32::from_bits)
+                .any(f32::is_nan)
+        );
+        assert_eq!(read["phash"], Value::Null);
+        assert_eq!(read["captions"], json!(["a"]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_version_is_read_from_any_text_and_from_its_own(text: String, major: u32, minor: u32, patch: u32) {
+            let _ = version(&text);
+            let expected = Some((u64::from(major), u64::from(minor)));
+            prop_assert_eq!(version(&format!("{major}.{minor}.{patch}")), expected);
+        }
+
+        #[test]
+        fn every_encoding_carries_a_document_bit_for_bit(
+            captions in proptest::collection::vec(".*", 0..4),
+            numbers in proptest::collection::vec(proptest::num::f32::NORMAL | proptest::num::f32::ZERO
+                | proptest::num::f32::SUBNORMAL, 1..40),
+        ) {
+            let document = document(captions, vector("image_embedding", &numbers));
+            let plain = serde_json::to_value(&document).expect("JSON");
+            let bits: Vec<_> = numbers.iter().map(|number| number.to_bits()).collect();
+
+            let json = BulkEncoding::Json.document(&document);
+            let read: Document = serde_json::from_slice(json.bytes()).expect("JSON");
+            prop_assert_eq!(&read, &document);
+            prop_assert!(!json.bytes().contains(&b'\n'));
+
+            let smile = BulkEncoding::Smile.document(&document);
+            prop_assert!(!smile.bytes().contains(&0xFF), "the separator");
+            let read: Document = serde_smile::from_slice(smile.bytes()).expect("SMILE");
+            let of_smile: Vec<_> = read.embeddings["image_embedding"].iter().map(|number| number.to_bits()).collect();
+            prop_assert_eq!(&of_smile, &bits);
+            prop_assert_eq!(&read, &document);
+
+            let packed = BulkEncoding::Base64.document(&document);
+            prop_assert!(!packed.bytes().contains(&b'\n'));
+            let mut read: Value = serde_json::from_slice(packed.bytes()).expect("JSON");
+            prop_assert_eq!(unpacked(&read["image_embedding"]), bits);
+            read["image_embedding"] = plain["image_embedding"].clone();
+            prop_assert_eq!(read, plain);
+        }
     }
 }

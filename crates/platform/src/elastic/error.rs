@@ -94,6 +94,14 @@ pub(super) fn in_words(error: &serde_json::Value) -> String {
     cut(&words)
 }
 
+/// The `error` of a failed request, or its body where there is none.
+pub(super) fn words_of(body: &[u8]) -> String {
+    match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(answer) if !answer["error"].is_null() => in_words(&answer["error"]),
+        _ => cut(&String::from_utf8_lossy(body)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -2,10 +2,14 @@
 
 mod bulk;
 mod client;
+mod connect;
 mod encoding;
 mod error;
+mod nodes;
 mod settings;
 mod versions;
+
+pub use elasticsearch::http::Method;
 
 pub use bulk::{BulkItem, BulkOutcome};
 pub use client::Elastic;

@@ -81,20 +81,14 @@ async fn a_bulk_tells_the_outcome_of_each_item() {
     assert_eq!(outcomes[0], BulkOutcome::Superseded);
     assert_eq!(outcomes[1], BulkOutcome::Written);
     match &outcomes[2] {
-        BulkOutcome::Refused {
-            status: 400,
-            reason,
-        } => {
+        BulkOutcome::Conflict { reason } => {
             assert!(reason.contains("strict_dynamic_mapping"), "{reason}");
             assert!(reason.contains("surprise"), "{reason}");
         }
         other => panic!("{other:?}"),
     }
     assert_eq!(outcomes[3], BulkOutcome::Written);
-    assert!(matches!(
-        outcomes[4],
-        BulkOutcome::Refused { status: 400, .. }
-    ));
+    assert!(matches!(outcomes[4], BulkOutcome::Conflict { .. }));
     assert_eq!(outcomes[5], BulkOutcome::Written);
     assert_eq!(outcomes[6], BulkOutcome::Superseded);
 

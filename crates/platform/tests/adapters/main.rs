@@ -6,4 +6,6 @@ mod broker_dead;
 mod broker_failures;
 mod broker_waits;
 mod elastic;
+mod elastic_encodings;
+mod elastic_nodes;
 mod elastic_refusals;

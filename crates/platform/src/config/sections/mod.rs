@@ -131,7 +131,7 @@ pub struct Elasticsearch {
     pub url: String,
     /// Further nodes of the same cluster, asked where one before does not answer.
     pub further_urls: Vec<String>,
-    /// A PEM file of authorities to trust beside the system's; empty for none.
+    /// A PEM file of authorities to trust beside those that are built in (Mozilla's); empty for none.
     pub ca_file: PathBuf,
     /// For basic authentication; empty for none.
     pub username: String,
