@@ -17,6 +17,7 @@ from . import (
     postgres,
     processes,
     rabbitmq,
+    secured,
     services,
     settings,
     stamps,
@@ -143,6 +144,12 @@ def logs(options):
     return subprocess.run(command).returncode
 
 
+def secure(options):
+    """Runs two Elasticsearch nodes with TLS and a password for a test, until the input ends."""
+    numbers = options.ports
+    secured.run(options.folder, [(numbers[0], numbers[1]), (numbers[2], numbers[3])])
+
+
 def _up_stores(wanted, with_pack):
     """Starts the wanted stores, gets what the services need, and returns the configuration."""
     paths.make_folders()
@@ -211,4 +218,7 @@ def _parser():
     three.add_argument("names", nargs="*", metavar="NAME")
     three.add_argument("--follow", "-f", action="store_true")
     three.add_argument("--lines", "-n", type=int, default=40)
+    four = command("secured", secure)
+    four.add_argument("folder", metavar="FOLDER", help="with ca.pem, node.pem and node.key; all else goes there")
+    four.add_argument("ports", nargs=4, type=int, metavar="PORT", help="HTTP and transport of each node")
     return parser

@@ -39,7 +39,7 @@ VECTOR_MODULE = "--add-modules=jdk.incubator.vector\n"
 
 def obtain():
     """Gets the server and a Java for it."""
-    _java_home()
+    java_home()
     if HOME.exists():
         return
     with whole(HOME) as part:
@@ -68,20 +68,25 @@ def start():
     obtain()
     DATA.mkdir(parents=True, exist_ok=True)
     (DATA / "logs").mkdir(exist_ok=True)
-    java = _java_home()
+    java = java_home()
     _write_config(java)
     account.own(DATA)
     account.own(HOME / "config")
     say("starting Elasticsearch on port %d" % ports.port(NAME))
-    env = {
+    command = list(account.prefix()) + [HOME / "bin" / "elasticsearch"]
+    processes.start(NAME, command, env=environment(DATA))
+
+
+def environment(folder):
+    """What the server finds in its environment; `folder` is its home and holds its temporary files."""
+    return {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-        "HOME": str(DATA),
+        "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
-        "ES_JAVA_HOME": str(java),
-        "ES_TMPDIR": str(DATA / "tmp"),
+        "ES_JAVA_HOME": str(java_home()),
+        "ES_TMPDIR": str(folder / "tmp"),
         "CLI_JAVA_OPTS": "-Xms8m -Xmx64m -XX:+UseSerialGC",
     }
-    processes.start(NAME, list(account.prefix()) + [HOME / "bin" / "elasticsearch"], env=env)
 
 
 def wait():
@@ -131,12 +136,7 @@ def _adapt_jvm_options(options):
 def _write_config(java):
     remove(DATA / "tmp")
     (DATA / "tmp").mkdir()
-    # PyPI's JRE lacks the incubating module; the server's own native vector library works without it.
-    modules = run([java / "bin" / "java", "--list-modules"], "asking Java for its modules")
-    has_vector_module = "jdk.incubator.vector" in modules
-    (HOME / "config" / "jvm.options.d" / "local.options").write_text(
-        HEAP + (VECTOR_MODULE if has_vector_module else "")
-    )
+    (HOME / "config" / "jvm.options.d" / "local.options").write_text(HEAP + vector_option(java))
     (HOME / "config" / "elasticsearch.yml").write_text(
         SETTINGS.format(
             http=ports.port(NAME),
@@ -147,7 +147,15 @@ def _write_config(java):
     )
 
 
-def _java_home():
+def vector_option(java):
+    """The line of `jvm.options` for Java's vector module; empty where this Java has none."""
+    # PyPI's JRE lacks it; the server's own native vector library works without it.
+    modules = run([java / "bin" / "java", "--list-modules"], "asking Java for its modules")
+    return VECTOR_MODULE if "jdk.incubator.vector" in modules else ""
+
+
+def java_home():
+    """The home of a Java that runs the server: the machine's, else one that is got."""
     for home in _installed_javas():
         return home
     if not JAVA.exists():
