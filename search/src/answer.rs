@@ -131,6 +131,19 @@ pub(crate) struct Sighting {
     pub(crate) gone_since: Option<OffsetDateTime>,
 }
 
+/// A page of a picture's sightings, the oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Sightings {
+    /// Where it is seen; `gone_since` says where it no longer is.
+    pub(crate) sightings: Vec<Sighting>,
+    /// How many sightings are live; counted as far as 10,000.
+    pub(crate) live: u32,
+    /// How many are gone; counted as far as 10,000.
+    pub(crate) gone: u32,
+    /// The `cursor` of the next page, where there is one.
+    pub(crate) next: Option<String>,
+}
+
 /// The path of a picture's thumbnail.
 pub(crate) fn thumbnail_path(id: &ImageId) -> String {
     format!("/v1/images/{id}/thumbnail")

@@ -1,7 +1,10 @@
-//! The only SQL of this service: where the pictures of an answer are seen. It only reads.
+//! The only SQL of this service, with what is below it: where the pictures of an answer are seen. It only reads.
+
+pub(crate) mod oldest;
 
 use std::collections::HashMap;
 
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{PgPool, Row as _};
 use tusou_contract::{ImageId, SightingContext, SightingRights};
@@ -47,27 +50,31 @@ pub(crate) async fn sightings(
         let read = || -> Result<(ImageId, Sighting), sqlx::Error> {
             let id = ImageId::from_digest(row.try_get("image_id")?)
                 .map_err(|cause| sqlx::Error::Decode(cause.into()))?;
-            let sighting = Sighting {
-                page_url: row.try_get("page_url")?,
-                image_url: row.try_get("image_url")?,
-                alt: row.try_get("alt")?,
-                title: row.try_get("title")?,
-                caption: row.try_get("caption")?,
-                nearby: row.try_get("nearby")?,
-                context: row.try_get::<Json<SightingContext>, _>("context")?.0,
-                page_title: row.try_get("page_title")?,
-                page_lang: row.try_get("page_lang")?,
-                rights: row.try_get::<Json<SightingRights>, _>("rights")?.0,
-                first_seen: row.try_get("first_seen")?,
-                last_seen: row.try_get("last_seen")?,
-                gone_since: row.try_get("gone_since")?,
-            };
-            Ok((id, sighting))
+            Ok((id, sighting(&row)?))
         };
         let (id, sighting) = read().map_err(SearchError::internal)?;
         seen.entry(id).or_default().push(sighting);
     }
     Ok(seen)
+}
+
+/// A row of a query that joins a sighting with its page and addresses.
+fn sighting(row: &PgRow) -> Result<Sighting, sqlx::Error> {
+    Ok(Sighting {
+        page_url: row.try_get("page_url")?,
+        image_url: row.try_get("image_url")?,
+        alt: row.try_get("alt")?,
+        title: row.try_get("title")?,
+        caption: row.try_get("caption")?,
+        nearby: row.try_get("nearby")?,
+        context: row.try_get::<Json<SightingContext>, _>("context")?.0,
+        page_title: row.try_get("page_title")?,
+        page_lang: row.try_get("page_lang")?,
+        rights: row.try_get::<Json<SightingRights>, _>("rights")?.0,
+        first_seen: row.try_get("first_seen")?,
+        last_seen: row.try_get("last_seen")?,
+        gone_since: row.try_get("gone_since")?,
+    })
 }
 
 /// Asks the database for nothing, to see whether it answers.

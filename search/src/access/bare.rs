@@ -81,7 +81,9 @@ impl<T: AsyncWrite + Unpin> Explained<T> {
         let (text, done) = self.instead.as_mut()?;
         while *done < text.len() {
             match Pin::new(&mut self.stream).poll_write(context, &text[*done..]) {
-                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(0)) => {
+                    return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into())));
+                }
                 Poll::Ready(Ok(more)) => *done += more,
                 other => return Some(other),
             }
@@ -165,7 +167,10 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 414 URI Too Long\r\n"), "{head}");
         let length = format!("content-length: {}", body.len());
         assert!(head.contains(&length), "{head}");
-        assert!(body.contains("urn:tusou:problem:address_too_long"), "{body}");
+        assert!(
+            body.contains("urn:tusou:problem:address_too_long"),
+            "{body}"
+        );
         for other in [
             "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nx-request-id: a\r\n\r\n",

@@ -46,7 +46,9 @@ pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
 /// `1.2.3.4`, `1.2.3.4:5`, `::1`, `[::1]` or `[::1]:5`.
 fn hop_address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     let address: Option<IpAddr> = bare.unwrap_or(text).parse().ok();
     let address = address.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
     address.map(|address| address.to_canonical())
@@ -82,8 +84,14 @@ mod tests {
         assert_eq!(asked("::ffff:10.0.0.1", &claimed), "9.9.9.9");
         assert_eq!(asked("10.0.0.1", &[]), "10.0.0.1");
         // Two proxies in a row, in one header or in two.
-        assert_eq!(asked("10.0.0.1", &["1.1.1.1, 9.9.9.9, 10.0.0.2"]), "9.9.9.9");
-        assert_eq!(asked("10.0.0.1", &["1.1.1.1, 9.9.9.9", "10.0.0.2"]), "9.9.9.9");
+        assert_eq!(
+            asked("10.0.0.1", &["1.1.1.1, 9.9.9.9, 10.0.0.2"]),
+            "9.9.9.9"
+        );
+        assert_eq!(
+            asked("10.0.0.1", &["1.1.1.1, 9.9.9.9", "10.0.0.2"]),
+            "9.9.9.9"
+        );
         // All of them ours: the first of the chain.
         assert_eq!(asked("10.0.0.1", &["10.0.0.3,10.0.0.2"]), "10.0.0.3");
         // A port or brackets, as some proxies write them.

@@ -72,11 +72,7 @@ fn sent(headers: &HeaderMap) -> Option<&[u8]> {
     if let Some(key) = headers.get(API_KEY) {
         return Some(key.as_bytes());
     }
-    let (scheme, key) = headers
-        .get(AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .split_once(' ')?;
+    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme
         .eq_ignore_ascii_case("bearer")
         .then(|| key.trim().as_bytes())
@@ -95,18 +91,33 @@ mod tests {
 
     #[test]
     fn a_key_is_found_in_either_header_and_only_whole() {
-        let keys = Keys::new(&["one:0123456789abcdef".into(), "two:fedcba9876543210:x".into()]);
+        let keys = Keys::new(&[
+            "one:0123456789abcdef".into(),
+            "two:fedcba9876543210:x".into(),
+        ]);
         let of = |given: &[(HeaderName, &str)]| keys.of(&headers(given));
-        assert_eq!(of(&[(API_KEY, "0123456789abcdef")]).expect("known"), Some(0));
+        assert_eq!(
+            of(&[(API_KEY, "0123456789abcdef")]).expect("known"),
+            Some(0)
+        );
         let bearer = [(AUTHORIZATION, "bearer fedcba9876543210:x")];
         assert_eq!(of(&bearer).expect("known"), Some(1));
         assert_eq!(keys.name(1), Some("two"));
         assert_eq!(of(&[]).expect("none"), None);
         let basic = [(AUTHORIZATION, "Basic dHVzb3U6c2VzYW1l")];
         assert_eq!(of(&basic).expect("not ours"), None);
-        for wrong in ["", "0123456789abcde", "0123456789abcdef0", "one:0123456789abcdef"] {
+        for wrong in [
+            "",
+            "0123456789abcde",
+            "0123456789abcdef0",
+            "one:0123456789abcdef",
+        ] {
             let refused = of(&[(API_KEY, wrong)]).expect_err("nobody's");
-            assert_eq!((refused.code(), refused.status()), ("unknown_key", 401), "{wrong}");
+            assert_eq!(
+                (refused.code(), refused.status()),
+                ("unknown_key", 401),
+                "{wrong}"
+            );
         }
         // The header of its own wins over one that a proxy may have left.
         let both = [(API_KEY, "0123456789abcdef"), (AUTHORIZATION, "Bearer x")];

@@ -166,7 +166,10 @@ mod tests {
         let standings: Vec<_> = (0..4).map(|_| rates.count(address(1))).collect();
         let told = |standing: &Standing| (standing.remaining, standing.reset, standing.wait);
         let told: Vec<_> = standings.iter().map(told).collect();
-        assert_eq!(told, [(2, 1, None), (1, 2, None), (0, 3, None), (0, 3, Some(1))]);
+        assert_eq!(
+            told,
+            [(2, 1, None), (1, 2, None), (0, 3, None), (0, 3, Some(1))]
+        );
         // Another client is another count.
         assert_eq!(rates.count(address(2)).wait, None);
         assert_eq!(rates.count(Client::Key(0)).wait, None);
@@ -182,7 +185,11 @@ mod tests {
         for number in 0..100_000 {
             rates.count(address(number));
         }
-        assert!(rates.limiter.len() <= 10 + CROWDS as usize, "{}", rates.limiter.len());
+        assert!(
+            rates.limiter.len() <= 10 + CROWDS as usize,
+            "{}",
+            rates.limiter.len()
+        );
         assert_eq!(rates.count(Client::Key(3)).wait, None);
         // In a crowd that long, everyone has to wait.
         assert!(rates.count(address(7)).wait.is_some());

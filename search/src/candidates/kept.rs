@@ -55,6 +55,7 @@ impl<T: Weigh + ?Sized + Send + Sync + 'static> Kept<T> {
         self.0.insert((fingerprint, digest), list).await;
     }
 
+    #[cfg(test)]
     /// Bytes that the lists take, about: counted some time after they come and go.
     pub(crate) fn bytes(&self) -> u64 {
         self.0.weighted_size()

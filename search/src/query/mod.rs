@@ -49,6 +49,37 @@ impl FromStr for K {
     }
 }
 
+/// How many sightings are wanted: 1 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit(u16);
+
+impl Limit {
+    /// The number.
+    pub(crate) fn get(self) -> i64 {
+        self.0.into()
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(20)
+    }
+}
+
+impl FromStr for Limit {
+    type Err = SearchError;
+
+    fn from_str(text: &str) -> Result<Self, SearchError> {
+        match text.trim().parse() {
+            Ok(limit) if (1..=100).contains(&limit) => Ok(Self(limit)),
+            _ => Err(parameters::invalid(
+                "limit",
+                "is the number of sightings; it takes 1 to 100",
+            )),
+        }
+    }
+}
+
 /// An image's id in a path or a parameter.
 pub(crate) fn image_id(field: &str, text: &str) -> Result<ImageId, SearchError> {
     text.parse().map_err(|_| {

@@ -16,11 +16,10 @@ pub(super) async fn ask<H: DeserializeOwned>(
     body: &Value,
     within: Duration,
 ) -> Result<Vec<H>, SearchError> {
-    let reply = tokio::time::timeout(within, elastic.search(alias, body))
+    let reply: Reply<H> = elastic
+        .search_within(alias, body, within)
         .await
-        .map_err(|_| SearchError::Timeout)?;
-    let reply: Reply<H> =
-        serde_json::from_value(reply.map_err(refused)?).map_err(SearchError::internal)?;
+        .map_err(refused)?;
     reply.hits()
 }
 
@@ -61,7 +60,7 @@ fn refused(error: ElasticError) -> SearchError {
         ElasticError::Refused { status: 404, .. } => {
             SearchError::IndexNotReady(crate::index::NOTHING_YET.into())
         }
-        ElasticError::Away(_) => SearchError::Away {
+        ElasticError::Away(_) | ElasticError::Overloaded(_) => SearchError::Away {
             what: "the index",
             cause: error.into(),
         },

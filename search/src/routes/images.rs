@@ -11,11 +11,13 @@ use tusou_contract::BlobKey;
 
 use super::openapi::{Choice, Jpeg, Refused, ThumbnailRefused};
 use crate::access::deadline::Deadline;
-use crate::answer::{Answer, thumbnail_path};
+use crate::answer::{Answer, Sightings, thumbnail_path};
 use crate::app::App;
 use crate::config::{MAX_THUMBNAIL_BYTES, PAGES_OF_IMAGE};
 use crate::error::SearchError;
-use crate::query::{Ask, Parameters, SIMILAR, image_id};
+use crate::metrics::{Step, timed};
+use crate::query::{Ask, Limit, Parameters, SIMILAR, image_id};
+use crate::rows::oldest::{self, Place};
 use crate::{pipeline, requests};
 
 /// A thumbnail's address holds the digest of the picture, so what it shows never changes.
@@ -62,6 +64,45 @@ pub(super) async fn similar(
     let parameters = Parameters::read(query.as_deref(), SIMILAR)?;
     let ask = Ask::like(image_id("id", &id)?, &parameters, &app.settings)?;
     Ok(Json(pipeline::search(&app, &ask).await?))
+}
+
+/// Where a picture is seen, the oldest first: page, title, alt, rights, first and last seen, gone or live
+#[utoipa::path(
+    get,
+    path = "/v1/images/{id}/sightings",
+    params(
+        ("id" = String, Path, description = "The picture: 64 hexadecimal digits"),
+        ("limit" = Option<u16>, Query, description = "How many, 1 to 100; 20 otherwise"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, description = "A page of sightings", body = Sightings), Refused),
+)]
+pub(super) async fn sightings(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Sightings>, SearchError> {
+    let parameters = Parameters::read(query.as_deref(), &["limit", "cursor"])?;
+    let id = image_id("id", &id)?;
+    let limit: Limit = parameters.parse("limit")?;
+    let after = parameters.get("cursor");
+    let after = after.map(|text| Place::decode(&id, text)).transpose()?;
+    let read = oldest::page(app.database()?, &id, after, limit.get());
+    let left = Deadline::current().left();
+    let page = timed(Step::Rows, tokio::time::timeout(left, read))
+        .await
+        .map_err(|_| SearchError::Timeout)??;
+    if page.live + page.gone == 0 {
+        return Err(SearchError::NotFound(format!(
+            "no page that shows image {id} is known"
+        )));
+    }
+    Ok(Json(Sightings {
+        sightings: page.sightings,
+        live: page.live,
+        gone: page.gone,
+        next: page.next.map(|place| place.encode(&id)),
+    }))
 }
 
 /// A picture's thumbnail

@@ -51,6 +51,7 @@ fn searches() -> Routes {
         )
         .route("/v1/images/{id}", get(images::document))
         .route("/v1/images/{id}/similar", get(images::similar))
+        .route("/v1/images/{id}/sightings", get(images::sightings))
 }
 
 /// What pages show beside it. No `<img>` can send a key.

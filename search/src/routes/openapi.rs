@@ -25,6 +25,7 @@ use crate::problem::{self, Problem};
         search::search_by_form,
         images::document,
         images::similar,
+        images::sightings,
         images::thumbnail,
         openapi
     ),

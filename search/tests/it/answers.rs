@@ -107,6 +107,43 @@ async fn one_picture_is_shown_with_its_thumbnail_its_pages_and_its_likes() {
     world.end().await;
 }
 
+#[tokio::test]
+async fn every_sighting_is_shown_the_oldest_first_a_page_at_a_time() {
+    let world = World::new("search_sightings").await;
+    index(&world, "1", &vectors(&world.config).field).await;
+    sightings_of_bird(&world).await;
+    let search = Search::ready(&world).await;
+    let path = format!("/v1/images/{}/sightings?limit=3", id("bird"));
+    let (status, mut page) = search.json(&path).await;
+    assert_eq!(status, 200, "{page}");
+    assert_eq!((&page["live"], &page["gone"]), (&json!(6), &json!(1)));
+    let mut urls = Vec::new();
+    loop {
+        let sightings = page["sightings"].as_array().expect("sightings");
+        assert!((1..=3).contains(&sightings.len()), "{page}");
+        urls.extend(sightings.iter().map(|seen| seen["page_url"].clone()));
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        page = search.json(&format!("{path}&cursor={next}")).await.1;
+    }
+    // The gone one was seen first of all, and stands where it was seen.
+    let expected: Vec<Value> = (0..7)
+        .rev()
+        .map(|n| json!(format!("http://example.org/{n}")))
+        .collect();
+    assert_eq!(urls, expected);
+
+    let (status, problem) = search.json(&format!("{path}&cursor=x")).await;
+    assert_eq!((status, &problem["field"]), (400, &json!("cursor")));
+    let (status, _) = search
+        .json(&format!("/v1/images/{}/sightings", id("ship")))
+        .await;
+    assert_eq!(status, 404);
+    search.stop().await;
+    world.end().await;
+}
+
 /// The request of the article that the project started from, sent as it stands, with a query vector
 /// that is not normalised.
 #[tokio::test]
