@@ -45,7 +45,7 @@ fn decoded(bytes: &[u8], format: ImageFormat) -> RgbImage {
 
 /// Whether a threshold may be chosen by it; it is judged by the others.
 fn chooses(name: &str) -> bool {
-    sha256(name.as_bytes()).as_bytes()[0] % 2 == 0
+    sha256(name.as_bytes()).as_bytes()[0].is_multiple_of(2)
 }
 
 #[expect(

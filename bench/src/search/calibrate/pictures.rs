@@ -155,7 +155,7 @@ fn noise(number: u64) -> RgbImage {
     let coarse = RgbImage::from_fn(side.max(8), side.max(8), |_, _| {
         let mut value = || (dice.unit() * 255.0) as u8;
         let grey = value();
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             Rgb([grey; 3])
         } else {
             Rgb([grey, value(), value()])
