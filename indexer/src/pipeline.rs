@@ -62,7 +62,16 @@ pub async fn run(config: &Config, health: &Health, shutdown: &Shutdown) -> Resul
     while !shutdown.is_requested() {
         let began = Instant::now();
         let writing = (&writer, &conflicts);
-        let error = match round(config, &settings, &mut stores, writing, health, shutdown).await {
+        let error = match Box::pin(round(
+            config,
+            &settings,
+            &mut stores,
+            writing,
+            health,
+            shutdown,
+        ))
+        .await
+        {
             // Paused, or asked to end.
             Ok(()) => continue,
             // A broker that took us before and refuses us now is starting, or being mended.
