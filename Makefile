@@ -61,9 +61,10 @@ audit: $(TOOLS)/finished ## known vulnerabilities of dependencies; needs the net
 fmt: ## format the Rust sources
 	cargo fmt --all
 
-bench: ready ## benchmarks; ONLY=chain runs one; `crawler` and `encoder` get their peers first
+bench: ready ## benchmarks; ONLY=chain runs one; `crawler`, `encoder` and `indexer` get their peers first
 	@case "$(ONLY)" in ""|crawler) bench/peers/install ;; esac
 	@case "$(ONLY)" in ""|encoder) bench/peers/encoder/install ;; esac
+	@case "$(ONLY)" in ""|indexer) bench/peers/indexer/install ;; esac
 	@eval "$$($(STACK) env)" && target/release/tusou-bench $(ONLY)
 
 chaos: ready ## break everything for MINUTES=10 by SEED=1, then look for what was lost; as root

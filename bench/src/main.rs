@@ -3,24 +3,31 @@
 
 mod chain;
 mod crawler;
+mod dice;
+mod documents;
 mod encoder;
 mod extract;
 mod floor;
+mod indexer;
 mod reliability;
 mod report;
+mod search;
 mod wanted;
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 9] = [
     "extract",
     "chain",
     "reliability",
     "crawler",
     "wanted",
     "encoder",
+    "indexer",
+    "search",
+    "recall",
 ];
 
 #[tokio::main]
@@ -33,6 +40,14 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     if only.as_deref() == Some(encoder::gpu::ARGUMENT) {
         Box::pin(encoder::gpu::run(std::env::args().skip(2))).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if only.as_deref() == Some(indexer::client::ARGUMENT) {
+        indexer::client::serve(std::env::args().skip(2)).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if only.as_deref() == Some(search::calibrate::ARGUMENT) {
+        search::calibrate::run()?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(name) = only.as_deref().filter(|name| !NAMES.contains(name)) {
@@ -61,6 +76,19 @@ async fn main() -> anyhow::Result<ExitCode> {
     if wanted("encoder") {
         let run = Box::pin(encoder::run()).await;
         figures.extend(run.context("the benchmark `encoder` failed")?);
+    }
+    if wanted("indexer") {
+        let run = Box::pin(indexer::run()).await;
+        figures.extend(run.context("the benchmark `indexer` failed")?);
+    }
+    if wanted("search") {
+        let run = Box::pin(search::run()).await;
+        figures.extend(run.context("the benchmark `search` failed")?);
+    }
+    // Minutes: by a name of its own besides.
+    if wanted("search") || only.as_deref() == Some("recall") {
+        let run = Box::pin(search::recall::run()).await;
+        figures.extend(run.context("the benchmark `recall` failed")?);
     }
     report::print(&figures);
     report::write(&figures)?;

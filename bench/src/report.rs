@@ -1,6 +1,7 @@
 //! Figures as a table and as JSON.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -20,6 +21,9 @@ pub(crate) struct Figure {
     pub(crate) goal: f64,
     /// `higher` or `lower`.
     pub(crate) better: Cow<'static, str>,
+    /// What else was measured, by name with its unit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) beside: BTreeMap<String, f64>,
 }
 
 impl Figure {
@@ -34,6 +38,7 @@ impl Figure {
             ratio,
             goal,
             better: "higher".into(),
+            beside: BTreeMap::new(),
         }
     }
 
@@ -70,7 +75,25 @@ impl Figure {
             ratio: None,
             goal,
             better: "lower".into(),
+            beside: BTreeMap::new(),
         }
+    }
+
+    /// A figure that is to reach `goal`.
+    pub(crate) fn above(name: &str, ours: f64, unit: &'static str, goal: f64) -> Self {
+        Self {
+            better: "higher".into(),
+            ..Self::below(name, ours, unit, goal)
+        }
+    }
+
+    /// With what was measured beside it.
+    pub(crate) fn beside(mut self, measured: &[(&str, f64)]) -> Self {
+        let named = measured
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), *value));
+        self.beside.extend(named);
+        self
     }
 }
 
@@ -89,14 +112,23 @@ pub(crate) fn print(figures: &[Figure]) {
     );
     for figure in figures {
         println!(
-            "{:<34} {:>10.1} {:>10} {:>8} {:>8}  {}",
+            "{:<34} {:>10} {:>10} {:>8} {:>8}  {}",
             figure.name,
-            figure.ours,
+            shown(figure.ours),
             cell(figure.theirs),
             cell(figure.ratio),
             figure.goal,
             figure.unit
         );
+    }
+}
+
+/// Shares want more digits than rates.
+fn shown(value: f64) -> String {
+    if value.abs() < 10.0 {
+        format!("{value:.3}")
+    } else {
+        format!("{value:.1}")
     }
 }
 

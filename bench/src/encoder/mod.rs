@@ -7,9 +7,9 @@ mod alone;
 mod curve;
 mod gallery;
 pub(crate) mod gpu;
-mod ours;
+pub(crate) mod ours;
 mod peers;
-mod photos;
+pub(crate) mod photos;
 mod preprocess;
 
 use std::num::NonZero;
