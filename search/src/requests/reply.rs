@@ -1,6 +1,6 @@
 //! The parts of an answer that are read. Elasticsearch names them so.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -16,11 +16,14 @@ pub(super) async fn ask<H: DeserializeOwned>(
     body: &Value,
     within: Duration,
 ) -> Result<Vec<H>, SearchError> {
-    let reply: Reply<H> = elastic
-        .search_within(alias, body, within)
-        .await
-        .map_err(refused)?;
-    reply.hits()
+    let started = Instant::now();
+    let reply: Result<Reply<H>, ElasticError> = elastic.search_within(alias, body, within).await;
+    match reply {
+        Ok(reply) => reply.hits(),
+        // What the request had left is used up: that is how it ends, whoever says so first.
+        Err(_) if started.elapsed() >= within => Err(SearchError::Timeout),
+        Err(error) => Err(refused(error)),
+    }
 }
 
 /// A search's answer with hits of this kind.

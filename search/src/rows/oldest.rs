@@ -11,6 +11,10 @@ use crate::token::{self, Kind};
 /// Sightings are counted as far as this.
 const COUNTED: i64 = 10_000;
 
+/// The moments that a place may have, in microseconds since 1970: the years 69 to 9000, all of which Postgres
+/// knows. A cursor that somebody made up may say any other.
+const MOMENTS: std::ops::RangeInclusive<i64> = -60_000_000_000_000_000..=220_000_000_000_000_000;
+
 /// A sighting's place among all of its picture, the oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -65,7 +69,7 @@ impl Place {
             i64::from_be_bytes(bytes[from..from + 8].try_into().expect("eight bytes"))
         };
         Ok(Self {
-            first_seen: number(4),
+            first_seen: number(4).clamp(*MOMENTS.start(), *MOMENTS.end()),
             page_id: number(12),
             image_url_id: number(20),
         })
@@ -81,26 +85,32 @@ pub(crate) async fn page(
     limit: i64,
 ) -> Result<Page, SearchError> {
     let after = after.unwrap_or(Place {
-        first_seen: i64::MIN / 4,
+        first_seen: *MOMENTS.start(),
         page_id: 0,
         image_url_id: 0,
     });
-    let begin = "SELECT image_id, page_id, image_url_id, alt, title, caption, nearby, context, rights AS told, \
-                        first_seen, last_seen, gone_since \
-                 FROM sightings \
-                 WHERE image_id = $1 AND (first_seen, page_id, image_url_id) > \
-                       (timestamptz 'epoch' + $2 * interval '1 microsecond', $3, $4) AND gone_since IS ";
-    let order = "ORDER BY first_seen, page_id, image_url_id LIMIT $5";
+    let seen = "SELECT image_id, page_id, image_url_id, alt, title, caption, nearby, context, rights AS told, \
+                       first_seen, last_seen, gone_since FROM sightings WHERE image_id = $1";
+    let place = "first_seen, page_id, image_url_id";
+    let after_it = "timestamptz 'epoch' + $2 * interval '1 microsecond', $3, $4";
+    // Postgres makes `IS NULL` of `(… IS NOT NULL) = false`, and of that the index knows nothing: all live ones
+    // would be sorted for each page. A comparison that it leaves alone is asked of the index.
+    let is_gone = "(gone_since IS NOT NULL)";
+    let live = format!(
+        "{seen} AND {is_gone} < true AND ({is_gone}, {place}) > (false, {after_it}) \
+         ORDER BY {is_gone}, {place} LIMIT $5"
+    );
+    let gone = format!(
+        "{seen} AND {is_gone} = true AND ({place}) > ({after_it}) ORDER BY {place} LIMIT $5"
+    );
     let query = format!(
         "SELECT seen.*, (extract(epoch FROM seen.first_seen) * 1000000)::bigint AS at, \
                 COALESCE(context ->> 'page', pages.url) AS page_url, \
                 shown.title AS page_title, shown.lang AS page_lang, \
                 image_urls.url AS image_url, images.rights || seen.told AS rights \
          FROM ( \
-             (SELECT * FROM ({begin} NULL AND (gone_since IS NOT NULL) = false {order}) AS live) \
-             UNION ALL \
-             (SELECT * FROM ({begin} NOT NULL AND (gone_since IS NOT NULL) = true {order}) AS gone) \
-             {order} \
+             (SELECT * FROM ({live}) AS live) UNION ALL (SELECT * FROM ({gone}) AS gone) \
+             ORDER BY {place} LIMIT $5 \
          ) AS seen \
          JOIN pages USING (page_id) \
          LEFT JOIN pages AS shown ON shown.url = COALESCE(context ->> 'page', pages.url) \
@@ -145,7 +155,7 @@ fn place(row: &sqlx::postgres::PgRow) -> Result<Place, sqlx::Error> {
 async fn count(pool: &PgPool, id: &ImageId) -> Result<(u32, u32), SearchError> {
     let (live, gone): (i64, i64) = sqlx::query_as(
         "SELECT (SELECT count(*) FROM (SELECT FROM sightings WHERE image_id = $1 \
-                     AND (gone_since IS NOT NULL) = false LIMIT $2) AS live), \
+                     AND (gone_since IS NOT NULL) < true LIMIT $2) AS live), \
                 (SELECT count(*) FROM (SELECT FROM sightings WHERE image_id = $1 \
                      AND (gone_since IS NOT NULL) = true LIMIT $2) AS gone)",
     )
@@ -166,7 +176,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_place_comes_back_for_its_picture_alone(first_seen: i64, page_id: i64, image_url_id: i64) {
+        fn a_place_comes_back_for_its_picture_alone(first_seen in MOMENTS, page_id: i64, image_url_id: i64) {
             let place = Place { first_seen, page_id, image_url_id };
             let (id, other) = (ImageId::of(b"a"), ImageId::of(b"b"));
             let text = place.encode(&id);

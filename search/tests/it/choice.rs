@@ -43,15 +43,15 @@ fn documents(vector: &[f32]) -> [Document; 5] {
         },
         Document {
             first_seen: datetime!(2026-05-02 00:00 UTC),
-            phash: Some("00ff00ff00ff0f0f".into()),
-            phash_bands: phash_bands("00ff00ff00ff0f0f"),
+            phash: Some("9a3c51e706d8b24f".into()),
+            phash_bands: phash_bands("9a3c51e706d8b24f"),
             ..sized("huge", 6_000, 2_000)
         },
         // A smaller copy of it.
         Document {
             first_seen: datetime!(2023-05-02 00:00 UTC),
-            phash: Some("00ff00ff00ff0f0d".into()),
-            phash_bands: phash_bands("00ff00ff00ff0f0d"),
+            phash: Some("9a3c51e706d8b24d".into()),
+            phash_bands: phash_bands("9a3c51e706d8b24d"),
             ..sized("copy", 600, 200)
         },
     ]

@@ -13,8 +13,8 @@ use tusou_contract::mapping::ModelField;
 use crate::{ModelError, Preprocess};
 
 pub use manifest::{
-    Channels, Clean, FORMAT, Layout, MANIFEST, Manifest, Padding, Pooling, Relevance, ScoreOf, Textual,
-    Visual,
+    Channels, Clean, FORMAT, Layout, MANIFEST, Manifest, Padding, Pooling, Relevance, ScoreOf,
+    Textual, Visual,
 };
 
 /// A pack on disk whose files are all there and unchanged.
