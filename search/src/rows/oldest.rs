@@ -91,17 +91,17 @@ pub(crate) async fn page(
     });
     let seen = "SELECT image_id, page_id, image_url_id, alt, title, caption, nearby, context, rights AS told, \
                        first_seen, last_seen, gone_since FROM sightings WHERE image_id = $1";
-    let place = "first_seen, page_id, image_url_id";
+    let order = "first_seen, page_id, image_url_id";
     let after_it = "timestamptz 'epoch' + $2 * interval '1 microsecond', $3, $4";
     // Postgres makes `IS NULL` of `(… IS NOT NULL) = false`, and of that the index knows nothing: all live ones
     // would be sorted for each page. A comparison that it leaves alone is asked of the index.
     let is_gone = "(gone_since IS NOT NULL)";
     let live = format!(
-        "{seen} AND {is_gone} < true AND ({is_gone}, {place}) > (false, {after_it}) \
-         ORDER BY {is_gone}, {place} LIMIT $5"
+        "{seen} AND {is_gone} < true AND ({is_gone}, {order}) > (false, {after_it}) \
+         ORDER BY {is_gone}, {order} LIMIT $5"
     );
     let gone = format!(
-        "{seen} AND {is_gone} = true AND ({place}) > ({after_it}) ORDER BY {place} LIMIT $5"
+        "{seen} AND {is_gone} = true AND ({order}) > ({after_it}) ORDER BY {order} LIMIT $5"
     );
     let query = format!(
         "SELECT seen.*, (extract(epoch FROM seen.first_seen) * 1000000)::bigint AS at, \
@@ -110,7 +110,7 @@ pub(crate) async fn page(
                 image_urls.url AS image_url, images.rights || seen.told AS rights \
          FROM ( \
              (SELECT * FROM ({live}) AS live) UNION ALL (SELECT * FROM ({gone}) AS gone) \
-             ORDER BY {place} LIMIT $5 \
+             ORDER BY {order} LIMIT $5 \
          ) AS seen \
          JOIN pages USING (page_id) \
          LEFT JOIN pages AS shown ON shown.url = COALESCE(context ->> 'page', pages.url) \

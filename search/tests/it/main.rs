@@ -10,4 +10,5 @@ mod openapi;
 mod page;
 mod raw;
 mod readiness;
+mod sightings;
 mod support;
