@@ -11,6 +11,7 @@ use crate::access::deadline::{Deadline, arrived};
 use crate::app::App;
 use crate::candidates::fuse::{List, fuse};
 use crate::candidates::kept::Weigh;
+use crate::candidates::sort::Sort;
 use crate::candidates::{self, Candidate, MOST, weight};
 use crate::error::SearchError;
 use crate::guess::Guess;
@@ -39,6 +40,9 @@ pub(crate) struct Found {
     pub(crate) below: usize,
     /// In which sense.
     pub(crate) mode: Mode,
+    /// In which order, and whether near-duplicates stand under the best of them: of every page the same.
+    pub(crate) sort: Sort,
+    pub(crate) group: bool,
     /// What a picture shows, in the words of the captions of its like, where that was needed to find more.
     pub(crate) guess: Option<Guess>,
 }
@@ -197,6 +201,8 @@ impl Search<'_> {
             cut_off: lists.cut_off,
             below: lists.below,
             mode: self.ask.mode,
+            sort: self.ask.sort,
+            group: self.ask.group,
             guess,
         }))
     }
@@ -300,6 +306,8 @@ impl Search<'_> {
             cut_off: (!self.ask.all).then_some(same::LEAST_COSINE),
             candidates,
             mode: self.ask.mode,
+            sort: self.ask.sort,
+            group: self.ask.group,
             guess: None,
         }))
     }

@@ -28,7 +28,7 @@ pub(crate) async fn search(app: &App, ask: &Ask) -> Result<Answer, SearchError> 
     let list = list(app, ask).await?;
     let found = &list.found;
     let facets = ask.facets.then(|| facets::count(&found.candidates));
-    let groups = in_order(ask, &found.candidates);
+    let groups = in_order(found);
     let until = groups.len().min(list.from + ask.k.get());
     let page = groups.get(list.from..until).unwrap_or_default();
 
@@ -128,9 +128,9 @@ async fn list(app: &App, ask: &Ask) -> Result<List, SearchError> {
 }
 
 /// In groups, where they are wanted, and in the order that is asked for.
-fn in_order(ask: &Ask, candidates: &[Candidate]) -> Vec<Group> {
-    let candidates = candidates.to_vec();
-    let mut groups = if ask.group {
+fn in_order(found: &Found) -> Vec<Group> {
+    let candidates = found.candidates.clone();
+    let mut groups = if found.group {
         group(candidates)
     } else {
         let alone = |best| Group {
@@ -139,7 +139,7 @@ fn in_order(ask: &Ask, candidates: &[Candidate]) -> Vec<Group> {
         };
         candidates.into_iter().map(alone).collect()
     };
-    ask.sort.apply(&mut groups, |group| &group.best);
+    found.sort.apply(&mut groups, |group| &group.best);
     groups
 }
 
