@@ -69,15 +69,13 @@ pub(crate) fn count(candidates: &[Candidate]) -> Facets {
         count,
     });
     let mut license = tallies[5].facets();
-    let unlicensed = license.iter().position(|facet| facet.value == NO_LICENSE);
     // However rare, pictures without a licence are told: it is what a filter is for.
-    let kept = MOST + usize::from(unlicensed.is_some_and(|place| place < MOST));
-    if let Some(place) = unlicensed.filter(|place| *place >= MOST) {
-        license.swap(MOST, place);
-        license.truncate(MOST + 1);
-    } else {
-        license.truncate(kept);
-    }
+    let mut room = MOST;
+    license.retain(|facet| {
+        let is_kept = facet.value == NO_LICENSE || room > 0;
+        room = room.saturating_sub(usize::from(facet.value != NO_LICENSE));
+        is_kept
+    });
     let mut host = tallies[2].facets();
     host.truncate(MOST);
     Facets {

@@ -14,8 +14,8 @@
 //!
 //! The pairs up to 4 bits are sides of one toy that differ by a letter. At 6 a green and a red flag come
 //! together, at 8 a planet and a coin; among 442 screenshots and icons of the Debian handbook at 6 the icons of
-//! 10 and 19 (there 98.2 % of JPEG 80 and 99.1 % of half size are found at 4). Crops are for the copy model to tell (`mode=same`): a shot a step to the
-//! left looks like a crop, and similar shots are to be kept apart.
+//! 10 and 19 (there 98.2 % of JPEG 80 and 99.1 % of half size are found at 4). Crops are for the copy model to
+//! tell (`mode=same`): a shot a step to the left looks like a crop, and similar shots are to be kept apart.
 
 use super::Candidate;
 
@@ -37,35 +37,30 @@ const BITS_SET: std::ops::RangeInclusive<u32> = 30..=34;
 /// See [`says_something`].
 const ROWS_ALIKE: u32 = 10;
 
-/// Who founded a group, and who is in it, by their places among the candidates.
-struct Founded {
-    aspect: f32,
-    members: Vec<usize>,
-}
-
 /// The candidates in groups, each at the place of its first member, to whom every other is near: near to another
 /// member is not enough, or a chain of small steps would lead from a picture to any other.
 pub(crate) fn group(candidates: Vec<Candidate>) -> Vec<Group> {
+    /// Who is in a group, by their places among the candidates, and its founder's aspect.
+    struct Founded {
+        aspect: f32,
+        members: Vec<usize>,
+    }
     let mut founded: Vec<Founded> = Vec::with_capacity(candidates.len());
-    // Those that may be joined, as they are compared: 1,000 candidates are half a million comparisons.
-    let mut open: Vec<(u64, usize)> = Vec::new();
+    let mut founders = Founders::default();
     for (place, candidate) in candidates.iter().enumerate() {
         let hash = candidate.phash.filter(|hash| says_something(*hash));
         let aspect = candidate.aspect();
         let near = hash.and_then(|hash| {
-            let near = open.iter().filter_map(|(other, group)| {
-                let bits = (hash ^ other).count_ones();
-                let joins = bits <= NEAR && alike(aspect, founded[*group].aspect);
-                joins.then_some((bits, *group))
-            });
-            near.min()
+            let near = founders.near(hash);
+            near.filter(|(_, group)| alike(aspect, founded[*group].aspect))
+                .min()
         });
         if let Some((_, group)) = near {
             founded[group].members.push(place);
             continue;
         }
         if let Some(hash) = hash {
-            open.push((hash, founded.len()));
+            founders.add(hash, founded.len());
         }
         founded.push(Founded {
             aspect,
@@ -80,6 +75,71 @@ pub(crate) fn group(candidates: Vec<Candidate>) -> Vec<Group> {
         Group { best, others }
     });
     groups.collect()
+}
+
+/// The hashes that founded a group each, found again by hashes that differ in at most [`NEAR`] bits: of five bands
+/// of such two one is the same. A thousand candidates are half a million pairs, too many to compare for each page.
+#[derive(Debug)]
+struct Founders {
+    /// By band and its value: one more than the place of the latest founder that has it, 0 for none.
+    latest: Vec<u32>,
+    founders: Vec<Founder>,
+}
+
+#[derive(Debug)]
+struct Founder {
+    hash: u64,
+    group: usize,
+    /// By band: as `latest`, the founder before this one.
+    before: [u32; BANDS],
+}
+
+/// One more than the bits in which hashes may differ.
+const BANDS: usize = NEAR as usize + 1;
+const BAND_BITS: usize = 64 / BANDS;
+
+impl Default for Founders {
+    fn default() -> Self {
+        Self {
+            latest: vec![0; BANDS << BAND_BITS],
+            founders: Vec::new(),
+        }
+    }
+}
+
+/// Where each band of a hash has its place.
+fn bands(hash: u64) -> [usize; BANDS] {
+    let value = |band| (hash >> (band * BAND_BITS)) as usize & ((1 << BAND_BITS) - 1);
+    std::array::from_fn(|band| band << BAND_BITS | value(band))
+}
+
+impl Founders {
+    fn add(&mut self, hash: u64, group: usize) {
+        let places = bands(hash);
+        let before = places.map(|place| self.latest[place]);
+        self.founders.push(Founder {
+            hash,
+            group,
+            before,
+        });
+        let latest = u32::try_from(self.founders.len()).expect("there are at most a thousand");
+        for place in places {
+            self.latest[place] = latest;
+        }
+    }
+
+    /// In how many bits a near founder differs, and its group; one may come several times.
+    fn near(&self, hash: u64) -> impl Iterator<Item = (u32, usize)> {
+        let at = |latest: u32| self.founders.get((latest as usize).wrapping_sub(1));
+        let bands = bands(hash).into_iter().enumerate();
+        let alike = bands.flat_map(move |(band, place)| {
+            let latest = at(self.latest[place]);
+            std::iter::successors(latest, move |founder| at(founder.before[band]))
+        });
+        alike
+            .map(move |founder| ((hash ^ founder.hash).count_ones(), founder.group))
+            .filter(|(bits, _)| *bits <= NEAR)
+    }
 }
 
 /// The place of the best; of equal ones the first.
@@ -214,6 +274,25 @@ mod tests {
             names(&group(list), &["a", "b", "c"]),
             [vec!["a"], vec!["b", "c"]]
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn founders_are_found_by_just_the_near_hashes(
+            hashes in proptest::collection::vec(proptest::num::u64::ANY, 1..20),
+            from in proptest::arbitrary::any::<proptest::sample::Index>(),
+            flips in proptest::collection::vec(0_u32..64, 0..7),
+        ) {
+            let mut founders = Founders::default();
+            for (group, hash) in hashes.iter().enumerate() {
+                founders.add(*hash, group);
+            }
+            let asked = flips.iter().fold(*from.get(&hashes), |hash, bit| hash ^ 1 << bit);
+            let found: std::collections::BTreeSet<_> = founders.near(asked).collect();
+            let all = hashes.iter().enumerate();
+            let compared = all.map(|(group, hash)| ((hash ^ asked).count_ones(), group));
+            proptest::prop_assert_eq!(found, compared.filter(|(bits, _)| *bits <= NEAR).collect());
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use self::phrases::{Phrase, phrases};
 const PICTURES: usize = 32;
 const CAPTIONS: usize = 8;
 /// The most phrases of one picture.
-const PHRASES: usize = 512;
+const PHRASES: usize = 256;
 /// The most votes that are shown.
 const VOTES: usize = 5;
 /// From this cosine on one picture may be believed alone: it is nearly the same.
@@ -114,7 +114,7 @@ pub(crate) fn guess(captions: &[(&[String], f32)]) -> Option<Guess> {
 fn said(captions: &[String]) -> (usize, Vec<Phrase>) {
     let (mut said, mut parts) = (Vec::new(), Vec::new());
     for caption in captions.iter().take(CAPTIONS) {
-        let phrases = phrases(caption);
+        let phrases = phrases(caption, PHRASES.saturating_sub(parts.len()));
         said.extend(phrases.whole);
         parts.extend(phrases.parts);
     }

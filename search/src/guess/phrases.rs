@@ -47,24 +47,29 @@ enum Piece {
     Break,
 }
 
-/// What a caption says.
-pub(super) fn phrases(caption: &str) -> Phrases {
+/// What a caption says: its whole, and at most so many parts.
+pub(super) fn phrases(caption: &str, most: usize) -> Phrases {
     let end = caption.char_indices().nth(CHARACTERS);
     let text = &caption[..end.map_or(caption.len(), |(end, _)| end)];
     let pieces = pieces(text);
     let mut phrases = Phrases::default();
-    for stretch in pieces.split(|piece| !matches!(piece, Piece::Word { .. })) {
+    let parts = &mut phrases.parts;
+    'parts: for stretch in pieces.split(|piece| !matches!(piece, Piece::Word { .. })) {
         for from in 0..stretch.len() {
+            if parts.len() >= most {
+                break 'parts;
+            }
             for to in from + 1..=stretch.len().min(from + PART_WORDS) {
-                phrases.parts.extend(of_words(text, &stretch[from..to]));
+                parts.extend(of_words(text, &stretch[from..to]));
             }
         }
     }
     for piece in &pieces {
         if let Piece::Run { from, to } = piece {
-            of_run(&text[*from..*to], &mut phrases.parts);
+            of_run(&text[*from..*to], most, parts);
         }
     }
+    parts.truncate(most);
     // Cut where it was too long, a caption is not whole.
     if end.is_none() {
         phrases.whole = whole(text, &pieces);
@@ -182,13 +187,17 @@ fn joined(text: &str, words: &[(usize, usize, String)]) -> Phrase {
     }
 }
 
-/// The phrases of a run of a script without spaces: its pieces between particles, and their parts.
-fn of_run(run: &str, phrases: &mut Vec<Phrase>) {
+/// The phrases of a run of a script without spaces: its pieces between particles, and their parts, until there are
+/// so many.
+fn of_run(run: &str, most: usize, phrases: &mut Vec<Phrase>) {
     for piece in between_particles(run) {
         let piece = without_junk(piece);
         phrases.extend(of_characters(piece, WHOLE_CHARACTERS));
         let edges = edges(piece);
         for (place, from) in edges.iter().enumerate() {
+            if phrases.len() >= most {
+                return;
+            }
             for length in PART_CHARACTERS {
                 let Some(to) = edges.get(place + length) else {
                     break;
@@ -266,7 +275,7 @@ mod tests {
     use super::*;
 
     fn keys(caption: &str) -> (Option<String>, Vec<String>) {
-        let Phrases { whole, parts } = phrases(caption);
+        let Phrases { whole, parts } = phrases(caption, 100);
         let parts = parts.into_iter().map(|phrase| phrase.key).collect();
         (whole.map(|phrase| phrase.key), parts)
     }
@@ -276,7 +285,9 @@ mod tests {
         let (whole, parts) = keys("Photo of the Tower_of London, 1895.jpg");
         assert_eq!(whole.as_deref(), Some("tower of london 1895"));
         assert_eq!(parts, ["tower", "tower of london", "london"]);
-        let phrase = phrases("A red-crowned   CRANE!").whole.expect("a phrase");
+        let phrase = phrases("A red-crowned   CRANE!", 100)
+            .whole
+            .expect("a phrase");
         assert_eq!(
             (phrase.shown.as_str(), phrase.length),
             ("red-crowned CRANE", 3)

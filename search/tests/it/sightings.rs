@@ -105,8 +105,8 @@ async fn a_cursor_of_another_picture_a_mangled_one_and_a_bad_limit_are_told_apar
             "invalid_cursor",
             "cursor",
         ),
-        ("bird", "?limit=0".to_owned(), "invalid_limit", "limit"),
-        ("bird", "?limit=101".to_owned(), "invalid_limit", "limit"),
+        ("bird", "?limit=0".to_owned(), "invalid_value", "limit"),
+        ("bird", "?limit=101".to_owned(), "invalid_value", "limit"),
         ("bird", "?k=3".to_owned(), "unknown_parameter", "k"),
     ] {
         let (status, told) = search.json(&path(id(of), &rest)).await;
