@@ -74,12 +74,26 @@ pub struct Document {
     pub embeddings: std::collections::BTreeMap<String, Vec<f32>>,
 }
 
+/// Pixels across over pixels down.
+pub fn aspect(width: u32, height: u32) -> f32 {
+    width.max(1) as f32 / height.max(1) as f32
+}
+
+/// A perceptual hash as a number: 16 hex digits; `None` for any other text.
+pub fn phash_bits(phash: &str) -> Option<u64> {
+    // The reader of numbers would take a sign and fewer digits too.
+    let digits = phash.len() == 16 && phash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits
+        .then(|| u64::from_str_radix(phash, 16).ok())
+        .flatten()
+}
+
 /// The four 16-bit parts of a perceptual hash of 16 hex digits, each after its place: `0-00ff`. Empty for
 /// any other text.
 ///
 /// Source: Norouzi, Punjani, Fleet, "Fast Search in Hamming Space with Multi-Index Hashing" (2012).
 pub fn phash_bands(phash: &str) -> Vec<String> {
-    if phash.len() != 16 || !phash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if phash_bits(phash).is_none() {
         return Vec::new();
     }
     (0..4)
@@ -146,5 +160,26 @@ impl SightingRights {
     pub fn complete(&mut self, other: Self) {
         self.rights.complete(other.rights);
         self.acquire = self.acquire.take().or(other.acquire);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_sixteen_hex_digits() {
+        assert_eq!(phash_bits("00000000000000ff"), Some(255));
+        assert_eq!(phash_bits("FFFFFFFFFFFFFFFF"), Some(u64::MAX));
+        for text in [
+            "",
+            "ff",
+            "+0000000000000ff",
+            "00000000000000fg",
+            "鸟鸟鸟鸟鸟f",
+        ] {
+            assert_eq!(phash_bits(text), None, "{text}");
+            assert!(phash_bands(text).is_empty(), "{text}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::mapping::{IMAGE_EMBEDDING, ModelField};
@@ -28,7 +28,7 @@ const FIELD_END: &str = "_embedding";
 const MAX_FIELD: usize = 64;
 
 /// The part of a pack's manifest that says which pack it is. Other keys are left to who runs it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PackManifest {
     /// The pack's name: `lite`. Lower-case ASCII letters, digits, `-` and `_`.
     pub name: String,
@@ -40,31 +40,8 @@ pub struct PackManifest {
     /// What is said of the picture tower.
     #[serde(default)]
     pub visual: VisualPart,
-    /// Below which cosine nothing is found, as measured for this pack (docs/search.md).
-    #[serde(default)]
-    pub relevance: Relevance,
     /// SHA-256 of each file, in hex, by its path below the pack's folder.
     pub files: BTreeMap<String, String>,
-}
-
-/// The least cosine at which a picture of the index is an answer, by what is asked. `None` where it was
-/// not measured: then everything is an answer. No part of the pack's identity.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Relevance {
-    /// Of a query in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub words: Option<f32>,
-    /// Of a query by a picture.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub picture: Option<f32>,
-}
-
-impl Relevance {
-    /// Whether nothing was measured.
-    pub fn is_unknown(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// Of the picture tower, what an index has to know.

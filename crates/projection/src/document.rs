@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 use tusou_contract::Document;
-use tusou_contract::document::phash_bands;
-use tusou_contract::mapping::{MAPPING_VERSION, ModelField, since};
+use tusou_contract::document::{aspect, phash_bands};
+use tusou_contract::mapping::{ModelField, since};
 
 use crate::rows::generations::Generation;
 use crate::rows::images::ImageRow;
@@ -19,7 +19,7 @@ const MAX_NAME: usize = 255;
 /// to be encoded, or cannot be), or neither a sighting nor an imported path.
 pub fn document(row: &ImageRow, generation: &Generation) -> Option<Document> {
     let mut document = whole(row, &generation.models)?;
-    if generation.mapping_version < MAPPING_VERSION {
+    if generation.is_older() {
         leave_out(&mut document, generation.mapping_version);
     }
     Some(document)
@@ -67,7 +67,7 @@ fn whole(row: &ImageRow, models: &[ModelField]) -> Option<Document> {
         width: row.width,
         height: row.height,
         pixels: Some(row.width.saturating_mul(row.height)),
-        aspect: Some(row.width.max(1) as f32 / row.height.max(1) as f32),
+        aspect: Some(aspect(row.width, row.height)),
         bytes: row.bytes,
         format: row.format,
         phash_bands: row.phash.as_deref().map(phash_bands).unwrap_or_default(),
@@ -112,6 +112,8 @@ mod tests {
     use time::macros::datetime;
     use tusou_contract::mapping::{IndexOptions, index_body_of};
     use tusou_contract::{ImageFormat, ImageId, Rights};
+
+    use tusou_contract::mapping::MAPPING_VERSION;
 
     use super::*;
     use crate::rows::sightings::Seen;

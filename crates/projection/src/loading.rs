@@ -88,7 +88,7 @@ pub async fn load_seen(
     Ok(now.map(|now| LoadSeen::of(now, alias)))
 }
 
-/// Does to a written index what `decide` wants of it, and says what that was where it changed its settings.
+/// Does to a written index what `decide` wants of it, and says what that was, and why, where it changed its settings.
 ///
 /// It is asked once more under the registry's lock, which whoever moves the alias holds too: so no index that
 /// searches ask is left without refreshes.
@@ -100,19 +100,20 @@ pub async fn change_load(
     elastic: &Elastic,
     alias: &str,
     generation: &Generation,
-    decide: impl Fn(&Generation, &LoadSeen) -> LoadChange,
-) -> Result<LoadChange, Error> {
+    decide: impl Fn(&Generation, &LoadSeen) -> (LoadChange, &'static str),
+) -> Result<(LoadChange, &'static str), Error> {
+    let nothing = (LoadChange::Leave, "");
     let mut registry = Registry::lock(pool).await?;
     let written = registry.written().await?;
     let mut same = written.iter();
     let same = same.find(|other| other.generation_id == generation.generation_id);
     let Some(generation) = same else {
-        return Ok(LoadChange::Leave);
+        return Ok(nothing);
     };
     let Some(seen) = load_seen(elastic, generation, alias).await? else {
-        return Ok(LoadChange::Leave);
+        return Ok(nothing);
     };
-    let change = decide(generation, &seen);
+    let (change, why) = decide(generation, &seen);
     let changed = match change {
         LoadChange::Leave => false,
         LoadChange::On(interval) => begin(elastic, generation, &seen, interval).await?,
@@ -120,7 +121,7 @@ pub async fn change_load(
         LoadChange::Over => end(elastic, generation, &seen, true).await?,
     };
     registry.commit().await?;
-    Ok(if changed { change } else { LoadChange::Leave })
+    Ok(if changed { (change, why) } else { nothing })
 }
 
 /// Ends a first load of an index that the alias is about to point at. Call it under the registry's lock.

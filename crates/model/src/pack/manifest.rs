@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The manifest's file name in the pack's folder.
-pub use tusou_contract::pack::{MANIFEST, Relevance};
+pub use tusou_contract::pack::MANIFEST;
 
 /// The layout of manifests that this build reads and writes.
 pub const FORMAT: u32 = 1;
@@ -34,11 +34,31 @@ pub struct Manifest {
     /// The text tower, where there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub textual: Option<Textual>,
-    /// Below which cosine nothing is found.
+    /// Below which cosine nothing is found, as measured for this pack (docs/search.md).
     #[serde(skip_serializing_if = "Relevance::is_unknown", default)]
     pub relevance: Relevance,
     /// Every file but the manifest, with its SHA-256 in hex, by its path below the pack's folder.
     pub files: BTreeMap<String, String>,
+}
+
+/// The least cosine at which a picture of the index is an answer, by what is asked. `None` where it was
+/// not measured: then everything is an answer. No part of the pack's identity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Relevance {
+    /// Of a query in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<f32>,
+    /// Of a query by a picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture: Option<f32>,
+}
+
+impl Relevance {
+    /// Whether nothing was measured.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The picture tower: pixels `[batch, 3, height, width]`, or `[batch, height, width, 3]`, to f32 or f16

@@ -22,3 +22,4 @@ pub use sections::{
     Amqp, Blobs, BulkEncoding, Config, Crawler, Database, Device, Discovery, Elasticsearch,
     Encoder, Indexer, Log, LogFormat, Models, Network, Pictures, Rabbitmq, Render, Search,
 };
+pub(crate) use validate::fits_header;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::{Amqp, Config, Database, Elasticsearch, Models, Rabbitmq, Search, keys};
 
 /// What stands where a secret was.
@@ -15,26 +17,14 @@ impl Config {
             &mut shown.database.url,
             &mut shown.amqp.url,
             &mut shown.rabbitmq.api_url,
-            &mut shown.elasticsearch.url,
             &mut shown.models.hub_url,
             &mut shown.models.pypi_url,
         ] {
             *url = mask_url(url);
         }
-        for url in &mut shown.elasticsearch.further_urls {
-            *url = mask_url(url);
-        }
-        for secret in [
-            &mut shown.elasticsearch.password,
-            &mut shown.elasticsearch.api_key,
-            &mut shown.models.hub_token,
-            &mut shown.search.client_key,
-        ] {
-            *secret = mask(secret);
-        }
-        for key in &mut shown.search.api_keys {
-            *key = mask_key(key);
-        }
+        shown.models.hub_token = mask(&shown.models.hub_token);
+        shown.elasticsearch = shown.elasticsearch.redacted();
+        shown.search = shown.search.redacted();
         shown
     }
 
@@ -115,22 +105,21 @@ impl fmt::Debug for Rabbitmq {
     }
 }
 
+impl Elasticsearch {
+    fn redacted(&self) -> Self {
+        Self {
+            url: mask_url(&self.url),
+            further_urls: self.further_urls.iter().map(|url| mask_url(url)).collect(),
+            password: mask(&self.password),
+            api_key: mask(&self.api_key),
+            ..self.clone()
+        }
+    }
+}
+
 impl fmt::Debug for Elasticsearch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let further: Vec<_> = self.further_urls.iter().map(|url| mask_url(url)).collect();
-        f.debug_struct("Elasticsearch")
-            .field("url", &mask_url(&self.url))
-            .field("further_urls", &further)
-            .field("ca_file", &self.ca_file)
-            .field("username", &self.username)
-            .field("password", &mask(&self.password))
-            .field("api_key", &mask(&self.api_key))
-            .field("alias", &self.alias)
-            .field("shards", &self.shards)
-            .field("replicas", &self.replicas)
-            .field("bulk_encoding", &self.bulk_encoding)
-            .field("timeout_ms", &self.timeout_ms)
-            .finish()
+        by_table(&self.redacted(), f)
     }
 }
 
@@ -149,17 +138,26 @@ impl fmt::Debug for Models {
     }
 }
 
-impl fmt::Debug for Search {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = Self {
+impl Search {
+    fn redacted(&self) -> Self {
+        Self {
             api_keys: self.api_keys.iter().map(|key| mask_key(key)).collect(),
             client_key: mask(&self.client_key),
             ..self.clone()
-        };
-        // By its table: it has many fields, and one more must not be forgotten here.
-        match toml::Table::try_from(shown) {
-            Ok(table) => f.debug_map().entries(table).finish(),
-            Err(_) => f.write_str(MASK),
         }
+    }
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        by_table(&self.redacted(), f)
+    }
+}
+
+/// A section of many fields: one more must not be forgotten here.
+fn by_table(redacted: &impl Serialize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match toml::Table::try_from(redacted) {
+        Ok(table) => f.debug_map().entries(table).finish(),
+        Err(_) => f.write_str(MASK),
     }
 }

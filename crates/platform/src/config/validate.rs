@@ -226,11 +226,7 @@ fn search(config: &Search) -> Vec<Fault> {
         let reason = format!("entry {} {reason}", position + 1);
         faults.push(fault("search.api_keys", reason));
     }
-    if !config
-        .client_key
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic())
-    {
+    if !fits_header(&config.client_key) {
         let reason = "holds what no key holds; give the key alone, without its name";
         faults.push(fault("search.client_key", reason));
     }
@@ -256,6 +252,11 @@ fn search(config: &Search) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Whether a secret can be sent in a header: no space, and no letter beyond ASCII.
+pub(crate) fn fits_header(secret: &str) -> bool {
+    secret.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Whether this is `*`, or an origin as browsers write it.
@@ -300,13 +301,7 @@ fn names(config: &Config) -> Vec<Fault> {
         let reason = "names no model pack; give one like [\"lite\"]";
         faults.push(fault("models.packs", reason));
     }
-    // It goes into a header.
-    if !config
-        .models
-        .hub_token
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic())
-    {
+    if !fits_header(&config.models.hub_token) {
         let reason = "holds what no token holds; give the token alone";
         faults.push(fault("models.hub_token", reason));
     }

@@ -8,7 +8,7 @@ use elasticsearch::http::Url;
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 
 use super::ElasticError;
-use crate::config::Elasticsearch;
+use crate::config::{Elasticsearch, fits_header};
 
 /// A transport for each node, and the node's `host:port`; never none.
 ///
@@ -73,7 +73,7 @@ fn address(key: &str, text: &str) -> Result<Url, ElasticError> {
 fn credentials(config: &Elasticsearch) -> Result<Option<Credentials>, ElasticError> {
     if !config.api_key.is_empty() {
         // The client panics on a key that cannot stand in a header.
-        if !config.api_key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !fits_header(&config.api_key) {
             return Err(ElasticError::Config(
                 "`elasticsearch.api_key` holds what no key holds: give it encoded, as Elasticsearch \
                  tells it"

@@ -222,9 +222,9 @@ impl Node {
     }
 
     fn answered(&self) {
-        let looked_at = self.health().looked_at;
-        *self.health() = Health {
-            looked_at,
+        let mut health = self.health();
+        *health = Health {
+            looked_at: health.looked_at,
             ..Health::default()
         };
     }

@@ -165,6 +165,7 @@ pub struct Elasticsearch {
 
 impl Default for Elasticsearch {
     fn default() -> Self {
+        let index = IndexOptions::default();
         Self {
             url: "http://127.0.0.1:9200".into(),
             further_urls: Vec::new(),
@@ -173,13 +174,13 @@ impl Default for Elasticsearch {
             password: String::new(),
             api_key: String::new(),
             alias: "my-image-embeddings".into(),
-            shards: 1,
-            replicas: 0,
-            index_type: IndexType::default(),
-            hnsw_m: 16,
-            hnsw_ef_construction: 100,
-            rescore_oversample: 3.0,
-            preload: true,
+            shards: index.shards,
+            replicas: index.replicas,
+            index_type: index.index_type,
+            hnsw_m: index.m,
+            hnsw_ef_construction: index.ef_construction,
+            rescore_oversample: index.oversample,
+            preload: index.preload,
             bulk_encoding: BulkEncoding::Auto,
             timeout_ms: 30_000,
         }
