@@ -12,6 +12,13 @@ use crate::config::Settings;
 use crate::error::Error;
 use crate::work::Work;
 
+/// The queues whose messages become documents.
+pub(crate) const QUEUES: [Queue; 3] = [
+    Queue::ImagesEmbedded,
+    Queue::ImagesChanged,
+    Queue::ImagesReindex,
+];
+
 /// Came back so often, a message is handled alone. Every restart, of this process or of the broker,
 /// brings back a thousand innocent ones, and one by one they would take minutes.
 pub(crate) const SUSPECTED: u32 = 3;

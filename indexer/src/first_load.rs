@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use time::OffsetDateTime;
-use tusou_contract::Queue;
 use tusou_platform::broker::Broker;
 use tusou_platform::elastic::Elastic;
 use tusou_projection::{Generation, LoadChange, LoadSeen, State, change_load, load_seen};
 
+use crate::collect::QUEUES;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::metrics;
@@ -26,12 +26,6 @@ const END: Duration = Duration::from_secs(5);
 const UNSEARCHED: &str = "-1";
 /// And of one that is searched.
 const SEARCHED: &str = "30s";
-/// The queues whose messages become documents.
-const QUEUES: [Queue; 3] = [
-    Queue::ImagesEmbedded,
-    Queue::ImagesChanged,
-    Queue::ImagesReindex,
-];
 
 /// Begins and ends first loads. What it did is marked in the index itself, so it may be dropped, or die, at any
 /// point: the next one goes on from there.
@@ -78,10 +72,10 @@ impl FirstLoads {
         let ended = tokio::time::timeout(END, async {
             for generation in self.written().await? {
                 let off = |_: &Generation, seen: &LoadSeen| match seen.on() {
-                    Some(_) => LoadChange::Off,
-                    None => LoadChange::Leave,
+                    Some(_) => (LoadChange::Off, why),
+                    None => (LoadChange::Leave, ""),
                 };
-                self.change(&generation, why, off).await?;
+                self.change(&generation, off).await?;
             }
             Ok::<(), Error>(())
         });
@@ -114,11 +108,11 @@ impl FirstLoads {
                 && self.elastic.count(&generation.index).await? >= self.rules.least;
             let now = OffsetDateTime::now_utc();
             let decide = |generation: &Generation, seen: &LoadSeen| {
-                self.rules.decide(generation, seen, backlog, full, now).0
+                self.rules.decide(generation, seen, backlog, full, now)
             };
-            let (change, why) = self.rules.decide(&generation, &seen, backlog, full, now);
+            let (change, _) = decide(&generation, &seen);
             if change != LoadChange::Leave {
-                self.change(&generation, why, decide).await?;
+                self.change(&generation, decide).await?;
             }
             on += usize::from(match change {
                 LoadChange::Leave => seen.on().is_some(),
@@ -140,12 +134,12 @@ impl FirstLoads {
     async fn change(
         &self,
         generation: &Generation,
-        why: &'static str,
-        decide: impl Fn(&Generation, &LoadSeen) -> LoadChange,
+        decide: impl Fn(&Generation, &LoadSeen) -> (LoadChange, &'static str),
     ) -> Result<(), Error> {
         let index = &generation.index;
         let changed = change_load(&self.pool, &self.elastic, &self.alias, generation, decide);
-        match changed.await? {
+        let (change, why) = changed.await?;
+        match change {
             LoadChange::Leave => {}
             LoadChange::On(refresh_interval) => {
                 tracing::info!(

@@ -22,7 +22,7 @@ use tusou_platform::ops::Health;
 use tusou_platform::{Config, Shutdown, database};
 
 use crate::bulk::Writer;
-use crate::collect::{Collector, SUSPECTED};
+use crate::collect::{Collector, QUEUES, SUSPECTED};
 use crate::config::Settings;
 use crate::conflict::Conflicts;
 use crate::error::Error;
@@ -259,11 +259,7 @@ async fn consume(
     shutdown: &Shutdown,
 ) -> Result<(), Error> {
     let careful = async {
-        for queue in [
-            Queue::ImagesEmbedded,
-            Queue::ImagesChanged,
-            Queue::ImagesReindex,
-        ] {
+        for queue in QUEUES {
             begin_carefully(broker, queue, settings, &context).await?;
         }
         context.is_to_rest().await

@@ -1,5 +1,6 @@
 //! A delivery and the change that it tells of.
 
+use tusou_contract::document::phash_bits;
 use tusou_contract::mapping::ModelField;
 use tusou_contract::pack::{MAX_DIMENSION, NSFW};
 use tusou_contract::{
@@ -80,7 +81,7 @@ fn check_encoding(encoding: &mut Encoding, models: &[ModelField]) -> Option<Stri
     for failure in &mut encoding.failures {
         clean(&mut failure.detail);
     }
-    if encoding.phash.len() != 16 || !encoding.phash.chars().all(|c| c.is_ascii_hexdigit()) {
+    if phash_bits(&encoding.phash).is_none() {
         return Some("`phash` is not 16 hexadecimal digits".to_owned());
     }
     if encoding.colors.len() > MAX_COLORS || !encoding.colors.iter().all(|color| is_word(color)) {

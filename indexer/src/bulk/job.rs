@@ -6,6 +6,8 @@ use tusou_contract::{Document, ImageId};
 use tusou_platform::elastic::{BulkEncoding, BulkItem, Source};
 use tusou_projection::{Generation, Holding, Outcome};
 
+use super::pace::Limits;
+
 /// Bytes that a bulk has for an item beside its document: the action's line.
 const ACTION_BYTES: usize = 200;
 
@@ -70,15 +72,11 @@ impl Job {
 }
 
 /// Takes the first jobs that make a bulk within both bounds; one that alone is beyond the bytes goes alone.
-pub(super) fn next_bulk(
-    jobs: &mut VecDeque<Job>,
-    most_documents: usize,
-    most_bytes: usize,
-) -> Vec<Job> {
+pub(super) fn next_bulk(jobs: &mut VecDeque<Job>, limits: Limits) -> Vec<Job> {
     let mut bytes = 0;
-    let fitting = jobs.iter().take(most_documents).take_while(|job| {
+    let fitting = jobs.iter().take(limits.documents).take_while(|job| {
         bytes += job.bytes();
-        bytes <= most_bytes
+        bytes <= limits.bytes
     });
     let fitting = fitting.count().max(1).min(jobs.len());
     jobs.drain(..fitting).collect()
@@ -104,13 +102,21 @@ pub(super) mod tests {
         }
     }
 
+    fn limits(documents: usize, bytes: usize) -> Limits {
+        Limits {
+            in_flight: 1,
+            documents,
+            bytes,
+        }
+    }
+
     #[test]
     fn bulks_stay_within_documents_and_bytes() {
         let sizes = |bytes: &[usize]| -> Vec<Vec<usize>> {
             let mut jobs = bytes.iter().map(|bytes| job(*bytes)).collect();
             let mut bulks = Vec::new();
             while !VecDeque::is_empty(&jobs) {
-                let bulk = next_bulk(&mut jobs, 3, 1_000);
+                let bulk = next_bulk(&mut jobs, limits(3, 1_000));
                 bulks.push(bulk.iter().map(Job::bytes).collect());
             }
             bulks
@@ -132,7 +138,7 @@ pub(super) mod tests {
         for count in 2..20 {
             let mut jobs: VecDeque<Job> = (0..count).map(|_| job(ACTION_BYTES)).collect();
             let bytes: usize = jobs.iter().map(Job::bytes).sum();
-            let bulk = next_bulk(&mut jobs, usize::MAX, bytes / 2);
+            let bulk = next_bulk(&mut jobs, limits(usize::MAX, bytes / 2));
             assert!(bulk.len() < count, "{count}");
         }
     }

@@ -107,8 +107,7 @@ impl Writer {
             tokio::select! {
                 Some(settled) = bulks.next() => written.add(settled?),
                 slot = self.slots.take(), if !jobs.is_empty() => {
-                    let Limits { documents, bytes, .. } = slot.limits();
-                    let bulk = next_bulk(&mut jobs, documents, bytes);
+                    let bulk = next_bulk(&mut jobs, slot.limits());
                     bulks.push(self.settle(slot, bulk));
                 }
             }
@@ -117,20 +116,15 @@ impl Writer {
     }
 
     /// Sends a bulk, and what is to be sent again of it, until all is settled.
-    async fn settle<'a>(&'a self, slot: Slot<'a>, bulk: Vec<Job>) -> Result<Written, Error> {
+    async fn settle<'a>(
+        &'a self,
+        mut slot: Slot<'a>,
+        mut bulk: Vec<Job>,
+    ) -> Result<Written, Error> {
         let mut written = Written::default();
         let mut patience = Patience::new(&self.shutdown);
-        let mut jobs = VecDeque::from(bulk);
-        let mut first = Some(slot);
-        while !jobs.is_empty() {
-            let slot = match first.take() {
-                Some(slot) => slot,
-                None => self.slots.take().await,
-            };
-            let Limits {
-                documents, bytes, ..
-            } = slot.limits();
-            let bulk = next_bulk(&mut jobs, documents, bytes);
+        let mut jobs = VecDeque::new();
+        loop {
             let Sent { done, again, why } = self.send(slot, bulk).await?;
             if !done.holdings.is_empty() {
                 patience.progress();
@@ -146,8 +140,12 @@ impl Writer {
                     return Err(ElasticError::Away(format!("it stays too busy: {why}")).into());
                 }
             }
+            if jobs.is_empty() {
+                return Ok(written);
+            }
+            slot = self.slots.take().await;
+            bulk = next_bulk(&mut jobs, slot.limits());
         }
-        Ok(written)
     }
 
     /// One bulk.

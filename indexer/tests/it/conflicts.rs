@@ -1,25 +1,22 @@
 //! Indexes that documents do not fit: nothing is dropped, and it goes on by itself.
 
-use elasticsearch::http::Method;
 use serde_json::{Value, json};
-use tusou_contract::mapping::{IndexOptions, index_body};
+use tusou_contract::mapping::index_body;
 use tusou_platform::broker::Outgoing;
+use tusou_platform::elastic::Method;
 use tusou_projection::Wanted;
 use tusou_testkit::{World, wait_until};
 
 use crate::support::{
-    Indexer, LONG, encoded, index_of, publish, seen_picture, wait_indexed, wait_queues, world,
+    Indexer, LONG, encoded, index_of, publish, publish_pictures, seen_picture, wait_indexed,
+    wait_queues, wanted, world,
 };
 
 /// A world whose live index says that it is ours, and lacks a field of every document.
 async fn wrong(test: &str) -> (World, Wanted) {
     let world = world(test).await;
     Indexer::start(&world).ready().await.stop().await;
-    let wanted = Wanted {
-        alias: world.name().to_owned(),
-        models: tusou_projection::models(&world.config.models.packs).expect("the pack is there"),
-        options: IndexOptions::from(&world.config.elasticsearch),
-    };
+    let wanted = wanted(&world);
     let mut body = index_body(&wanted.models, &wanted.options);
     let fields = body["mappings"]["properties"].as_object_mut();
     fields.expect("it is an object").remove("hosts");
@@ -33,15 +30,6 @@ async fn wrong(test: &str) -> (World, Wanted) {
         .await
         .expect("Elasticsearch answers");
     (world, wanted)
-}
-
-async fn publish_pictures(world: &World) {
-    let mut messages = Vec::new();
-    for number in 0..5 {
-        let id = seen_picture(world, &format!("picture {number}")).await;
-        messages.push(Outgoing::of(&encoded(world, id, [0.6, 0.8, 0.0, 0.0])));
-    }
-    publish(world, &messages).await;
 }
 
 async fn wait_conflict(indexer: &Indexer, index: &str) {
@@ -70,7 +58,7 @@ async fn fields(world: &World, index: &str) -> Value {
 async fn an_index_that_takes_no_documents_stops_the_queue_until_it_is_mended() {
     let (world, _) = wrong("conflict").await;
     let index = index_of(&world).await;
-    publish_pictures(&world).await;
+    publish_pictures(&world, 5).await;
     let indexer = Indexer::start(&world);
     wait_conflict(&indexer, &index).await;
     // Nothing is acknowledged, dead, or recorded.
@@ -91,7 +79,7 @@ async fn an_index_that_takes_no_documents_stops_the_queue_until_it_is_mended() {
 async fn an_index_that_takes_no_documents_may_be_replaced() {
     let (world, wanted) = wrong("conflict_replaced").await;
     let index = index_of(&world).await;
-    publish_pictures(&world).await;
+    publish_pictures(&world, 5).await;
     let indexer = Indexer::start(&world);
     wait_conflict(&indexer, &index).await;
     let elastic = world.elastic();
@@ -127,7 +115,7 @@ async fn an_index_that_takes_no_documents_may_be_replaced() {
 async fn an_index_that_is_deleted_in_a_conflict_is_made_again_and_takes_all() {
     let (world, _) = wrong("conflict_deleted").await;
     let index = index_of(&world).await;
-    publish_pictures(&world).await;
+    publish_pictures(&world, 5).await;
     let indexer = Indexer::start(&world);
     wait_conflict(&indexer, &index).await;
     let deleted = world.elastic().delete_index(&index).await;

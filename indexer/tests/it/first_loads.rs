@@ -1,15 +1,14 @@
 //! First loads: they begin, end by themselves, and leave an index as it was.
 
-use elasticsearch::http::Method;
 use serde_json::json;
-use tusou_contract::mapping::IndexOptions;
 use tusou_platform::broker::Outgoing;
 use tusou_platform::elastic::IndexNow;
-use tusou_projection::{Generation, Wanted};
+use tusou_projection::Generation;
 use tusou_testkit::{Service, World, wait_until};
 
 use crate::support::{
-    Indexer, LONG, encoded, index_of, publish, seen_picture, wait_indexed, wait_queues, world,
+    Indexer, LONG, block_writes, change_settings, encoded, index_of, publish, publish_pictures,
+    seen_picture, wait_indexed, wait_queues, wanted, world,
 };
 
 const PICTURES: u32 = 30;
@@ -21,25 +20,8 @@ async fn loaded(test: &str) -> World {
     world.config.indexer.first_load_backlog = 20;
     Indexer::start(&world).ready().await.stop().await;
     block_writes(&world, true).await;
-    let mut messages = Vec::new();
-    for number in 0..PICTURES {
-        let id = seen_picture(&world, &format!("picture {number}")).await;
-        messages.push(Outgoing::of(&encoded(&world, id, [0.6, 0.8, 0.0, 0.0])));
-    }
-    publish(&world, &messages).await;
+    publish_pictures(&world, PICTURES).await;
     world
-}
-
-/// Has the index take documents or not, and so keeps the queues from running empty.
-async fn block_writes(world: &World, blocked: bool) {
-    settings(world, json!({"index.blocks.write": blocked})).await;
-}
-
-async fn settings(world: &World, settings: serde_json::Value) {
-    let path = format!("/{}/_settings", world.name());
-    let elastic = world.elastic();
-    let changed = elastic.request(Method::Put, &path, Some(&settings)).await;
-    changed.expect("the index is there");
 }
 
 async fn now(world: &World, index: &str) -> IndexNow {
@@ -147,16 +129,16 @@ async fn a_first_load_has_its_time_and_no_other_begins_after_it() {
 async fn an_operator_s_refresh_interval_is_left_alone() {
     let world = loaded("first_load_own").await;
     let index = index_of(&world).await;
-    settings(&world, json!({"index.refresh_interval": "7s"})).await;
+    change_settings(&world, json!({"refresh_interval": "7s"})).await;
     let indexer = Indexer::start(&world);
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     let before = now(&world, &index).await;
     assert_eq!(before.refresh_interval.as_deref(), Some("7s"));
     assert!(before.meta["first_load"].is_null());
     // And one that is set in the midst stays too.
-    settings(&world, json!({"index.refresh_interval": null})).await;
+    change_settings(&world, json!({"refresh_interval": null})).await;
     wait_on(&world, &index, "30s").await;
-    settings(&world, json!({"index.refresh_interval": "9s"})).await;
+    change_settings(&world, json!({"refresh_interval": "9s"})).await;
     block_writes(&world, false).await;
     wait_indexed(&world, PICTURES.into()).await;
     wait_until(LONG, "the mark is gone", async || {
@@ -180,11 +162,7 @@ async fn an_index_that_is_built_is_loaded_until_searches_ask_it() {
     publish(&world, std::slice::from_ref(&message)).await;
     wait_indexed(&world, 1).await;
     let first = index_of(&world).await;
-    let wanted = Wanted {
-        alias: world.name().to_owned(),
-        models: tusou_projection::models(&world.config.models.packs).expect("the pack is there"),
-        options: IndexOptions::from(&world.config.elasticsearch),
-    };
+    let wanted = wanted(&world);
     let elastic = world.elastic();
     let made = tusou_projection::create(world.pool(), &elastic, &wanted).await;
     let new: Generation = made.expect("the stores answer");

@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 use tusou_contract::mapping::{MAPPING_VERSION, since};
 use tusou_platform::broker::Outgoing;
-use tusou_projection::{State, Wanted};
+use tusou_projection::State;
 use tusou_testkit::World;
 
 use crate::support::{
-    Indexer, changed, encoded, index_of, publish, seen_picture, wait_indexed, wait_queues, world,
+    Indexer, changed, encoded, index_of, publish, seen_picture, wait_indexed, wait_queues, wanted,
+    world,
 };
 
 /// The first index of this world is registered with that mapping.
@@ -59,11 +60,7 @@ async fn an_index_of_an_older_mapping_goes_on_beside_a_new_one() {
     assert!(source["aspect"].is_null() && source["phash"].is_string());
 
     // A new one is made beside it, and both are written, each with its fields.
-    let wanted = Wanted {
-        alias: world.name().to_owned(),
-        models: tusou_projection::models(&world.config.models.packs).expect("the pack is there"),
-        options: tusou_contract::mapping::IndexOptions::from(&world.config.elasticsearch),
-    };
+    let wanted = wanted(&world);
     let elastic = world.elastic();
     let made = tusou_projection::create(world.pool(), &elastic, &wanted).await;
     let new = made.expect("the stores answer");

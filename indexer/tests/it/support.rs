@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tusou_contract::{
     BlobKey, Embedding, Encoding, EncodingOutcome, ImageChanged, ImageEmbedded, ImageFormat,
@@ -10,6 +11,7 @@ use tusou_contract::{
 use tusou_platform::broker::Outgoing;
 use tusou_platform::ops::Health;
 use tusou_platform::{Config, Shutdown};
+use tusou_projection::Wanted;
 use tusou_testkit::{World, wait_until};
 
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -41,6 +43,33 @@ pub(crate) fn write_pack_with(folder: &std::path::Path, name: &str, digit: char,
 pub(crate) async fn index_of(world: &World) -> String {
     let behind = world.elastic().alias(world.name()).await;
     behind.expect("Elasticsearch answers").remove(0)
+}
+
+/// The index that this world's configuration wants.
+pub(crate) fn wanted(world: &World) -> Wanted {
+    let settings = tusou_indexer::Settings::of(&world.config);
+    settings.expect("the pack is there").wanted
+}
+
+/// Has the index take documents or not; all else of it answers either way.
+pub(crate) async fn block_writes(world: &World, blocked: bool) {
+    change_settings(world, json!({"blocks.write": blocked})).await;
+}
+
+pub(crate) async fn change_settings(world: &World, settings: Value) {
+    let elastic = world.elastic();
+    let changed = elastic.change_settings(world.name(), &settings).await;
+    changed.expect("the index is there");
+}
+
+/// Publishes so many pictures as the encoder does.
+pub(crate) async fn publish_pictures(world: &World, count: u32) {
+    let mut messages = Vec::new();
+    for number in 0..count {
+        let id = seen_picture(world, &format!("picture {number}")).await;
+        messages.push(Outgoing::of(&encoded(world, id, [0.6, 0.8, 0.0, 0.0])));
+    }
+    publish(world, &messages).await;
 }
 
 fn digest(world: &World) -> String {

@@ -1,14 +1,12 @@
 //! Messages that fail, and stores that are away: nothing else is hurt, and nothing is lost.
 
-use elasticsearch::http::Method;
-use serde_json::json;
 use tusou_contract::{ImageId, Queue};
 use tusou_platform::broker::{Broker, Outgoing};
-use tusou_testkit::{World, wait_until};
+use tusou_testkit::wait_until;
 
 use crate::support::{
-    Indexer, LONG, changed, encoded, publish, raw, rev, seen_picture, wait_indexed, wait_queues,
-    world,
+    Indexer, LONG, block_writes, changed, encoded, publish, publish_pictures, raw, rev,
+    seen_picture, wait_indexed, wait_queues, world,
 };
 
 #[tokio::test]
@@ -226,17 +224,6 @@ async fn a_paused_indexer_leaves_messages_where_they_are_and_goes_on_when_it_may
     world.end().await;
 }
 
-/// Has the index take documents or not; all else of it answers either way.
-async fn block_writes(world: &World, blocked: bool) {
-    let path = format!("/{}/_settings", world.name());
-    let settings = json!({"index.blocks.write": blocked});
-    let elastic = world.elastic();
-    elastic
-        .request(Method::Put, &path, Some(&settings))
-        .await
-        .expect("the index is there");
-}
-
 async fn wait_embedded_ready(broker: &Broker, messages: u32) {
     let what = format!("{messages} messages wait");
     wait_until(LONG, &what, async || {
@@ -255,12 +242,7 @@ async fn starts_while_an_index_takes_no_documents_bring_no_message_into_quaranti
     world.config.indexer.bulk_documents = 1;
     Indexer::start(&world).ready().await.stop().await;
     block_writes(&world, true).await;
-    let mut messages = Vec::new();
-    for number in 0..MESSAGES {
-        let id = seen_picture(&world, &format!("picture {number}")).await;
-        messages.push(Outgoing::of(&encoded(&world, id, [0.6, 0.8, 0.0, 0.0])));
-    }
-    publish(&world, &messages).await;
+    publish_pictures(&world, MESSAGES).await;
     let broker = world.broker().await;
     wait_embedded_ready(&broker, MESSAGES).await;
     // More starts than any message may have deliveries.
