@@ -15,10 +15,10 @@ use crate::candidates::kept::Kept;
 use crate::config::Settings;
 use crate::error::{SearchError, StartError};
 use crate::fetch::Fetcher;
-use crate::find::Found;
 use crate::gate::Gate;
 use crate::index::IndexWatch;
 use crate::models::Models;
+use crate::pipeline::Ranked;
 use crate::rows;
 use crate::upload::Uploads;
 
@@ -36,7 +36,7 @@ pub(crate) struct App {
     pub(crate) uploads: Uploads,
     pub(crate) fetcher: Fetcher,
     /// The candidates of late searches, for their further pages.
-    pub(crate) kept: Kept<Found>,
+    pub(crate) kept: Kept<Ranked>,
     /// Searches in hand.
     pub(crate) searches: Gate,
     /// Thumbnails in hand: many small reads, kept from shutting searches out.

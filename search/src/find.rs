@@ -1,22 +1,21 @@
 //! What is found: the candidates of each way to ask, cut where they are no answer any more, fused to one list.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 use tusou_contract::ImageId;
-use tusou_contract::document::phash_bands;
-use tusou_contract::mapping::IMAGE_EMBEDDING;
+use tusou_contract::document::{phash_bands, phash_bits};
+use tusou_contract::mapping::{IMAGE_EMBEDDING, since};
 use tusou_contract::pack::COPY_EMBEDDING;
-use tusou_model::{RgbImage, phash};
+use tusou_model::{PictureInput, RgbImage, phash};
 
-use crate::access::deadline::{Deadline, arrived};
+use crate::access::deadline::arrived;
 use crate::app::App;
 use crate::candidates::fuse::{List, fuse};
-use crate::candidates::kept::Weigh;
-use crate::candidates::sort::Sort;
-use crate::candidates::{self, Candidate, MOST, weight};
+use crate::candidates::{Candidate, MOST};
 use crate::error::SearchError;
 use crate::guess::Guess;
 use crate::index::Target;
-use crate::metrics::{Step, timed};
 use crate::models::{Loaded, Models};
 use crate::query::{Ask, Mode, Picture, Subject};
 use crate::requests::{self, Candidates};
@@ -38,18 +37,20 @@ pub(crate) struct Found {
     pub(crate) cut_off: Option<f32>,
     /// How many pictures were looked at and are no answers.
     pub(crate) below: usize,
-    /// In which sense.
-    pub(crate) mode: Mode,
-    /// In which order, and whether near-duplicates stand under the best of them: of every page the same.
-    pub(crate) sort: Sort,
-    pub(crate) group: bool,
     /// What a picture shows, in the words of the captions of its like, where that was needed to find more.
     pub(crate) guess: Option<Guess>,
 }
 
-impl Weigh for Found {
-    fn weight(&self) -> usize {
-        weight(&self.candidates)
+/// Why one try came to nothing.
+enum Stop {
+    /// The alias pointed at another index meanwhile.
+    Moved,
+    Failed(SearchError),
+}
+
+impl From<SearchError> for Stop {
+    fn from(error: SearchError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -70,20 +71,20 @@ pub(crate) async fn find(app: &App, ask: &Ask, subject: &Subject) -> Result<Foun
             filters: ask.filters.clauses(models.are_scored),
         };
         match search.run(subject, picture.as_ref()).await {
-            Ok(Some(found)) => return Ok(found),
-            Ok(None) => target = app.index.look(models.identities()).await?,
-            Err(error @ SearchError::Away { .. }) => {
+            Ok(found) => return Ok(found),
+            Err(Stop::Moved) => target = app.index.look(models.identities()).await?,
+            Err(Stop::Failed(error @ SearchError::Away { .. })) => {
                 app.index.look_soon();
                 return Err(error);
             }
             // An index of another dimension refuses the vector: it may have come between.
-            Err(error @ SearchError::Internal(_)) => {
+            Err(Stop::Failed(error @ SearchError::Internal(_))) => {
                 match app.index.look(models.identities()).await {
                     Ok(now) if now != target => target = now,
                     _ => return Err(error),
                 }
             }
-            Err(error) => return Err(error),
+            Err(Stop::Failed(error)) => return Err(error),
         }
     }
     Err(SearchError::IndexNotReady(
@@ -106,9 +107,8 @@ async fn fetched(app: &App, subject: &Subject) -> Result<Option<Picture>, Search
 #[derive(Debug, Default)]
 struct Seen {
     itself: Option<ImageId>,
-    vector: Vec<f32>,
-    /// Of the model that tells copies, where there is one and copies are asked for.
-    copies: Option<Vec<f32>>,
+    /// Of the field that the mode asks.
+    vector: Option<Vec<f32>>,
     phash: Option<String>,
     /// As small as a thumbnail; of a picture of the index its thumbnail tells.
     small: Option<RgbImage>,
@@ -132,18 +132,13 @@ struct Lists {
 }
 
 impl Search<'_> {
-    /// `None` where the alias pointed at another index meanwhile.
-    async fn run(
-        &self,
-        subject: &Subject,
-        picture: Option<&Picture>,
-    ) -> Result<Option<Found>, SearchError> {
-        if self.ask.filters.need_shape() && self.target.mapping_version < 2 {
-            return Err(SearchError::IndexNotReady(
+    async fn run(&self, subject: &Subject, picture: Option<&Picture>) -> Result<Found, Stop> {
+        if self.ask.filters.need_shape() && self.target.mapping_version < since("pixels") {
+            return Err(Stop::Failed(SearchError::IndexNotReady(
                 "this index does not know sizes and shapes yet; search without `size` and `shape`, or have its \
                  operator build a new one (`tusou index create`)"
                     .into(),
-            ));
+            )));
         }
         let seen = match picture {
             Some(picture) => Some(self.see(picture).await?),
@@ -156,142 +151,110 @@ impl Search<'_> {
         }
         let mut lists = Lists::default();
         let mut guess = None;
-        let weight = match (&subject.words, &seen) {
-            (Some(_), Some(_)) => subject.weight,
-            _ => 1.0,
+        let (of_words, of_picture) = match (&subject.words, &seen) {
+            (Some(_), Some(_)) => (subject.weight, 1.0 - subject.weight),
+            _ => (1.0, 1.0),
         };
         if let Some(words) = &subject.words
-            && weight > 0.0
-            && !self.ask_words(words.as_str(), weight, &mut lists).await?
+            && of_words > 0.0
         {
-            return Ok(None);
+            self.ask_words(words.as_str(), of_words, &mut lists).await?;
         }
-        let share = if subject.words.is_some() {
-            1.0 - weight
-        } else {
-            1.0
-        };
         if let Some(seen) = &seen
-            && share > 0.0
+            && of_picture > 0.0
         {
-            let near = self.by_vector(IMAGE_EMBEDDING, &seen.vector).await?;
-            if !self.target.holds(&near.indexes) {
-                return Ok(None);
-            }
+            let vector = seen.vector.as_deref().unwrap_or_default();
+            let near = self.by_vector(IMAGE_EMBEDDING, vector).await?;
             let near = without(near, seen.itself);
             if self.ask.mode == Mode::Means && subject.words.is_none() {
                 guess = pipeline::guess(self.app, &near).await?;
             }
-            self.add(near, self.picture_cut_off(), share, &mut lists);
+            self.add(near, self.picture_cut_off(), of_picture, &mut lists);
         }
         // What a picture shows is looked for by words too, where its like are spoken of.
-        if let Some(guess) = &guess
-            && !self
-                .ask_words(&guess.words, GUESS_WEIGHT, &mut lists)
-                .await?
-        {
-            return Ok(None);
+        if let Some(guess) = &guess {
+            self.ask_words(&guess.words, GUESS_WEIGHT, &mut lists)
+                .await?;
         }
-        let mut candidates = fuse(lists.lists, MOST);
-        if let Some(itself) = seen.and_then(|seen| seen.itself) {
-            candidates.retain(|candidate| candidate.image_id != itself);
-        }
-        Ok(Some(Found {
-            candidates,
+        let candidates = fuse(lists.lists, MOST);
+        Ok(Found {
+            candidates: without(candidates, seen.and_then(|seen| seen.itself)),
             cut_off: lists.cut_off,
             below: lists.below,
-            mode: self.ask.mode,
-            sort: self.ask.sort,
-            group: self.ask.group,
             guess,
-        }))
+        })
     }
 
-    /// The picture's vectors and hash: made, or read from the index.
+    /// The picture's vector and hash: made, or read from the index.
     async fn see(&self, picture: &Picture) -> Result<Seen, SearchError> {
-        let wants_copies = self.ask.mode == Mode::Same && self.target.copies.is_some();
         let upload = match picture {
             Picture::Upload(upload) => upload.clone(),
             Picture::Url(_) => unreachable!("a picture with an address was fetched"),
-            Picture::Like(id) => return self.read(id, wants_copies).await,
+            Picture::Like(id) => return self.read(id).await,
         };
-        let copies = self.target.copies.as_deref().filter(|_| wants_copies);
+        let same = self.ask.mode == Mode::Same;
+        let copies = self.target.copies.as_deref().filter(|_| same);
         let copies = copies.and_then(|digest| self.models.of(digest));
-        let model = self.model();
-        let mut inputs = vec![model.input()];
-        inputs.extend(copies.map(Loaded::input));
-        let prepared = self.app.uploads.prepare(upload, &inputs).await?;
-        let Prepared {
-            crops,
+        // Decoded for both: a hash of fewer pixels is another one than the encoder made.
+        let mut models = vec![self.model()];
+        models.extend(copies);
+        let inputs: Vec<&PictureInput> = models.iter().map(|model| model.input()).collect();
+        let prepared = self.app.uploads.prepare(upload, &inputs, same).await?;
+        let Prepared { mut crops, small } = prepared;
+        let crop = crops.pop().expect("there is a crop for each model");
+        let (small, phash) = small.unzip();
+        Ok(Seen {
+            itself: None,
+            vector: match (same, copies) {
+                // Copies are told by their own model, or by the hash alone.
+                (true, None) => None,
+                (true, Some(copies)) => Some(copies.image(crop).await?),
+                (false, _) => Some(self.model().image(crop).await?),
+            },
             phash,
             small,
-        } = prepared;
-        let mut crops = crops.into_iter();
-        let mut next = || crops.next().expect("there is a crop for each model");
-        let crop = next();
-        let seen = Seen {
-            itself: None,
-            // Copies are told by their own model.
-            vector: match copies {
-                Some(_) => Vec::new(),
-                None => model.image(crop).await?,
-            },
-            copies: match copies {
-                Some(copies) => Some(copies.image(next()).await?),
-                None => None,
-            },
-            phash: Some(phash),
-            small: Some(small),
-        };
-        Ok(seen)
+        })
     }
 
-    async fn read(&self, id: &ImageId, wants_copies: bool) -> Result<Seen, SearchError> {
-        let fields: &[&str] = if wants_copies {
-            &[IMAGE_EMBEDDING, COPY_EMBEDDING]
-        } else {
-            &[IMAGE_EMBEDDING]
+    async fn read(&self, id: &ImageId) -> Result<Seen, SearchError> {
+        let field = match self.ask.mode {
+            Mode::Same => COPY_EMBEDDING,
+            Mode::Looks | Mode::Means => IMAGE_EMBEDDING,
         };
-        let (elastic, alias) = (&self.app.elastic, &self.app.settings.alias);
-        let within = Deadline::current().left();
-        let asked = requests::asked(elastic, alias, fields, id, within).await?;
-        let mut asked = asked.ok_or_else(|| pipeline::not_indexed(id))?;
+        let asked = requests::asked(self.app, field, id).await?;
+        let asked = asked.ok_or_else(|| pipeline::not_indexed(id))?;
         Ok(Seen {
             itself: Some(*id),
-            vector: asked.vectors.remove(IMAGE_EMBEDDING).unwrap_or_default(),
-            copies: asked.vectors.remove(COPY_EMBEDDING),
+            vector: asked.vector,
             phash: asked.phash,
             small: None,
         })
     }
 
     /// Copies of a picture, by their own model and by their hashes. A list of each, and a rule on both.
-    async fn copies(&self, seen: Seen) -> Result<Option<Found>, SearchError> {
+    async fn copies(&self, seen: Seen) -> Result<Found, Stop> {
         let mut found = Vec::new();
-        if let Some(vector) = &seen.copies {
+        if let Some(vector) = &seen.vector
+            && self.target.copies.is_some()
+        {
             let near = self.by_vector(COPY_EMBEDDING, vector).await?;
-            if !self.target.holds(&near.indexes) {
-                return Ok(None);
-            }
             found = without(near, seen.itself);
         }
-        let hash = seen.phash.as_deref().and_then(candidates::phash);
+        let hash = seen.phash.as_deref().and_then(phash_bits);
         if let Some(hash) = hash
-            && self.target.mapping_version >= 2
+            && self.target.mapping_version >= since("phash_bands")
         {
-            let mut bands = phash_bands(&format!("{hash:016x}"));
-            bands.extend(phash_bands(&format!("{:016x}", phash::mirrored(hash))));
-            let (elastic, alias) = (&self.app.elastic, &self.app.settings.alias);
-            let within = Deadline::current().left();
-            let alike = requests::by_hash(elastic, alias, &bands, &self.filters, within);
-            let alike = timed(Step::Hash, alike).await?;
-            if !self.target.holds(&alike.indexes) {
-                return Ok(None);
-            }
-            let known: std::collections::HashSet<ImageId> =
+            let bands =
+                [hash, phash::mirrored(hash)].map(|hash| phash_bands(&format!("{hash:016x}")));
+            let alike = requests::by_hash(self.app, &bands.concat(), &self.filters).await?;
+            let alike = without(self.of_target(alike)?, seen.itself);
+            let known: HashSet<ImageId> =
                 found.iter().map(|candidate| candidate.image_id).collect();
-            let alike = without(alike, seen.itself).into_iter();
-            found.extend(alike.filter(|candidate| !known.contains(&candidate.image_id)));
+            found.extend(
+                alike
+                    .into_iter()
+                    .filter(|candidate| !known.contains(&candidate.image_id)),
+            );
         }
         let looked_at = found.len();
         let asked = same::Asked {
@@ -301,59 +264,46 @@ impl Search<'_> {
         };
         let mut candidates = same::copies(self.app, found, asked, self.ask.all).await?;
         candidates.truncate(MOST);
-        Ok(Some(Found {
+        Ok(Found {
             below: looked_at - candidates.len(),
             cut_off: (!self.ask.all).then_some(same::LEAST_COSINE),
             candidates,
-            mode: self.ask.mode,
-            sort: self.ask.sort,
-            group: self.ask.group,
             guess: None,
-        }))
+        })
     }
 
-    /// Adds what the words find: by their vector, and where meaning counts by captions. `false` where the alias
-    /// pointed at another index meanwhile.
-    async fn ask_words(
-        &self,
-        words: &str,
-        weight: f32,
-        lists: &mut Lists,
-    ) -> Result<bool, SearchError> {
+    /// Adds what the words find: by their vector, and where meaning counts by captions.
+    async fn ask_words(&self, words: &str, weight: f32, lists: &mut Lists) -> Result<(), Stop> {
         let model = self.model();
         let means = self.ask.mode == Mode::Means;
         // A model without words still has captions beside it.
         if model.has_words() || !means {
             let vector = model.words(words).await?;
             let near = self.by_vector(IMAGE_EMBEDDING, &vector).await?;
-            if !self.target.holds(&near.indexes) {
-                return Ok(false);
-            }
-            self.add(near.list, self.words_cut_off(), weight, lists);
+            self.add(near, self.words_cut_off(), weight, lists);
         }
         if means {
-            let (elastic, alias) = (&self.app.elastic, &self.app.settings.alias);
-            let within = Deadline::current().left();
-            let said = requests::by_captions(elastic, alias, words, &self.filters, within);
-            let said = timed(Step::Captions, said).await?;
-            if !self.target.holds(&said.indexes) {
-                return Ok(false);
-            }
-            if !said.list.is_empty() {
-                lists.lists.push(List {
-                    weight,
-                    candidates: said.list,
-                });
+            let said = requests::by_captions(self.app, words, &self.filters).await?;
+            let candidates = self.of_target(said)?;
+            if !candidates.is_empty() {
+                lists.lists.push(List { weight, candidates });
             }
         }
-        Ok(true)
+        Ok(())
     }
 
-    async fn by_vector(&self, field: &str, vector: &[f32]) -> Result<Candidates, SearchError> {
-        let (elastic, alias) = (&self.app.elastic, &self.app.settings.alias);
-        let within = Deadline::current().left();
-        let near = requests::by_vector(elastic, alias, (field, vector), &self.filters, within);
-        timed(Step::Knn, near).await
+    async fn by_vector(&self, field: &str, vector: &[f32]) -> Result<Vec<Candidate>, Stop> {
+        let near = requests::by_vector(self.app, field, vector, &self.filters).await?;
+        self.of_target(near)
+    }
+
+    /// The candidates, where they are of the very indexes that were looked at.
+    fn of_target(&self, candidates: Candidates) -> Result<Vec<Candidate>, Stop> {
+        if self.target.holds(&candidates.indexes) {
+            Ok(candidates.list)
+        } else {
+            Err(Stop::Moved)
+        }
     }
 
     /// Adds a list as far as it is an answer.
@@ -388,9 +338,7 @@ impl Search<'_> {
 }
 
 /// A picture is nearest to itself, which nobody asks for.
-fn without(mut candidates: Candidates, itself: Option<ImageId>) -> Vec<Candidate> {
+fn without(mut candidates: Vec<Candidate>, itself: Option<ImageId>) -> Vec<Candidate> {
+    candidates.retain(|candidate| Some(candidate.image_id) != itself);
     candidates
-        .list
-        .retain(|candidate| Some(candidate.image_id) != itself);
-    candidates.list
 }

@@ -1,7 +1,7 @@
 //! The way of one search: what is asked → candidates → order, groups and counts → a page of hits with their pages.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tusou_contract::ImageId;
@@ -10,153 +10,162 @@ use crate::access::deadline::Deadline;
 use crate::answer::{Answer, Considered, Copy, Hit, Sighting, thumbnail_path};
 use crate::app::App;
 use crate::candidates::cursor::{self, Cursor, CursorError};
+use crate::candidates::facets::{self, Facets};
 use crate::candidates::group::{Group, group};
-use crate::candidates::{Candidate, MOST, facets};
+use crate::candidates::kept::Weigh;
+use crate::candidates::{Candidate, MOST, weight};
 use crate::config::{CAPTIONS_OF_HIT, COPIES_OF_HIT, PAGES_OF_HIT, PICTURES_OF_GUESS};
 use crate::error::SearchError;
 use crate::find::{Found, find};
 use crate::guess::{self, Guess};
 use crate::metrics::{Step, timed};
-use crate::query::Ask;
+use crate::query::{Ask, Mode, Subject};
 use crate::requests::{self, Shown};
 use crate::rows;
+
+/// What a search came to: every page of it is a part of this.
+#[derive(Debug)]
+pub(crate) struct Ranked {
+    mode: Mode,
+    /// In the order that was asked for.
+    groups: Vec<Group>,
+    considered: Considered,
+    /// Counted when somebody first wants them.
+    facets: OnceLock<Facets>,
+    /// The nearest pictures to a picture that was asked with, which tell what it shows.
+    nearest: Vec<(ImageId, f32)>,
+    /// What it shows, where that was needed to find more.
+    guess: Option<Guess>,
+}
+
+impl Weigh for Ranked {
+    fn weight(&self) -> usize {
+        weight(self.candidates())
+    }
+}
+
+impl Ranked {
+    fn new(ask: &Ask, subject: &Subject, found: Found) -> Self {
+        let by_picture = subject.picture.is_some() && subject.words.is_none();
+        let nearest = if by_picture && found.guess.is_none() {
+            near(&found.candidates)
+        } else {
+            Vec::new()
+        };
+        let count = found.candidates.len();
+        let mut groups = if ask.group {
+            group(found.candidates)
+        } else {
+            let alone = |best| Group {
+                best,
+                others: Vec::new(),
+            };
+            found.candidates.into_iter().map(alone).collect()
+        };
+        ask.sort.apply(&mut groups, |group| &group.best);
+        Self {
+            mode: ask.mode,
+            considered: Considered {
+                limit: MOST,
+                found: count,
+                hits: groups.len(),
+                below: found.below,
+                cut_off: found.cut_off,
+            },
+            facets: OnceLock::new(),
+            groups,
+            nearest,
+            guess: found.guess,
+        }
+    }
+
+    fn facets(&self) -> &Facets {
+        self.facets.get_or_init(|| facets::count(self.candidates()))
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = &Candidate> + Clone {
+        self.groups.iter().flat_map(Group::members)
+    }
+}
 
 /// Answers a search with a page of its hits, the best first.
 pub(crate) async fn search(app: &App, ask: &Ask) -> Result<Answer, SearchError> {
     let started = Instant::now();
     app.database()?;
-    let list = list(app, ask).await?;
-    let found = &list.found;
-    let facets = ask.facets.then(|| facets::count(&found.candidates));
-    let groups = in_order(found);
-    let until = groups.len().min(list.from + ask.k.get());
-    let page = groups.get(list.from..until).unwrap_or_default();
+    let (ranked, mut cursor) = ranked(app, ask).await?;
+    let from = usize::from(cursor.place);
+    let until = ranked.groups.len().min(from + ask.k.get());
+    let page = ranked.groups.get(from..until).unwrap_or_default();
 
     let images: Vec<ImageId> = page.iter().map(|group| group.best.image_id).collect();
-    let guessed_of = guessed_of(ask, &list);
+    let nearest = if from == 0 { &*ranked.nearest } else { &[] };
     let mut wanted = images.clone();
-    let others = guessed_of.iter().map(|(id, _)| *id);
+    let others = nearest.iter().map(|(id, _)| *id);
     wanted.extend(others.filter(|id| !images.contains(id)));
-    let documents = shown(app, &wanted);
+    let documents = requests::shown(app, &wanted);
     let (documents, pages) = tokio::join!(documents, pages(app, &images, PAGES_OF_HIT));
     let (mut documents, mut pages) = (documents?, pages?);
-    let best_guess = match &found.guess {
-        Some(guess) if list.from == 0 => Some(guess.clone()),
-        _ => guess_of(&guessed_of, &documents),
+    let best_guess = match &ranked.guess {
+        Some(guess) if from == 0 => Some(guess.clone()),
+        _ => guess_of(nearest, &documents),
     };
     // A document that went meanwhile is no hit any more.
     let hits = page
         .iter()
         .filter_map(|group| {
-            Some(hit(
-                group,
-                documents.remove(&group.best.image_id)?,
-                &mut pages,
-            ))
+            let shown = documents.remove(&group.best.image_id)?;
+            Some(hit(group, shown, &mut pages))
         })
         .collect();
-    let cursor = |place| {
-        let cursor = Cursor {
-            fingerprint: list.fingerprint,
-            digest: list.digest,
-            place,
-        };
-        cursor.encode()
-    };
-    let next = u16::try_from(until).expect("there are at most a thousand groups");
+    let facets = ask.facets.then(|| ranked.facets().clone());
+    cursor.place = u16::try_from(until).expect("there are at most a thousand groups");
     Ok(Answer {
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        mode: found.mode.name(),
+        mode: ranked.mode.name(),
         hits,
-        considered: Considered {
-            limit: MOST,
-            found: found.candidates.len(),
-            hits: groups.len(),
-            below: found.below,
-            cut_off: found.cut_off,
-        },
+        considered: ranked.considered,
         facets,
         best_guess,
-        next: (until < groups.len()).then(|| cursor(next)),
+        next: (until < ranked.groups.len()).then(|| cursor.encode()),
     })
 }
 
-/// What a search found, the best first, and where in it the page begins.
-struct List {
-    fingerprint: u64,
-    digest: u64,
-    found: Arc<Found>,
-    from: usize,
-}
-
-/// Finds what is asked for; for a further page what was found is kept, or found again and must be the same.
-async fn list(app: &App, ask: &Ask) -> Result<List, SearchError> {
+/// What a search came to, and where in it the page begins. For a further page it is kept, or found again and must be
+/// the same.
+async fn ranked(app: &App, ask: &Ask) -> Result<(Arc<Ranked>, Cursor), SearchError> {
     let fingerprint = match (&ask.subject, ask.cursor) {
         (None, Some(cursor)) => cursor.fingerprint,
         _ => ask.fingerprint(),
     };
-    let mut from = 0;
     if let Some(cursor) = ask.cursor {
         cursor.belongs_to(fingerprint)?;
-        from = usize::from(cursor.place);
-        if let Some(found) = app.kept.get(fingerprint, cursor.digest).await {
-            return Ok(List {
-                fingerprint,
-                digest: cursor.digest,
-                found,
-                from,
-            });
+        if let Some(kept) = app.kept.get(fingerprint, cursor.digest).await {
+            return Ok((kept, cursor));
         }
     }
     let Some(subject) = &ask.subject else {
         return Err(CursorError::Stale.into());
     };
-    let found = Arc::new(find(app, ask, subject).await?);
+    let found = find(app, ask, subject).await?;
     let digest = cursor::digest(&found.candidates);
     if let Some(cursor) = ask.cursor {
         cursor.agrees_with(digest)?;
     }
+    let ranked = Arc::new(Ranked::new(ask, subject, found));
     app.kept
-        .insert(fingerprint, digest, Arc::clone(&found))
+        .insert(fingerprint, digest, Arc::clone(&ranked))
         .await;
-    Ok(List {
+    let first = Cursor {
         fingerprint,
         digest,
-        found,
-        from,
-    })
-}
-
-/// In groups, where they are wanted, and in the order that is asked for.
-fn in_order(found: &Found) -> Vec<Group> {
-    let candidates = found.candidates.clone();
-    let mut groups = if found.group {
-        group(candidates)
-    } else {
-        let alone = |best| Group {
-            best,
-            others: Vec::new(),
-        };
-        candidates.into_iter().map(alone).collect()
+        place: 0,
     };
-    found.sort.apply(&mut groups, |group| &group.best);
-    groups
+    Ok((ranked, ask.cursor.unwrap_or(first)))
 }
 
-/// The pictures whose captions a guess is made of: the nearest ones to a picture, for its first page.
-fn guessed_of(ask: &Ask, list: &List) -> Vec<(ImageId, f32)> {
-    let subject = ask.subject.as_ref();
-    let by_picture =
-        subject.is_some_and(|subject| subject.picture.is_some() && subject.words.is_none());
-    if by_picture && list.from == 0 && list.found.guess.is_none() {
-        near(list.found.candidates.iter())
-    } else {
-        Vec::new()
-    }
-}
-
-fn near<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Vec<(ImageId, f32)> {
+fn near(candidates: &[Candidate]) -> Vec<(ImageId, f32)> {
     candidates
+        .iter()
         .filter_map(|candidate| Some((candidate.image_id, candidate.cosine?)))
         .take(PICTURES_OF_GUESS)
         .collect()
@@ -164,9 +173,9 @@ fn near<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Vec<(ImageId, f3
 
 /// What the nearest of these show, in the words of their captions.
 pub(crate) async fn guess(app: &App, nearest: &[Candidate]) -> Result<Option<Guess>, SearchError> {
-    let near = near(nearest.iter());
+    let near = near(nearest);
     let ids: Vec<ImageId> = near.iter().map(|(id, _)| *id).collect();
-    Ok(guess_of(&near, &shown(app, &ids).await?))
+    Ok(guess_of(&near, &requests::shown(app, &ids).await?))
 }
 
 fn guess_of(near: &[(ImageId, f32)], shown: &HashMap<ImageId, Shown>) -> Option<Guess> {
@@ -175,12 +184,6 @@ fn guess_of(near: &[(ImageId, f32)], shown: &HashMap<ImageId, Shown>) -> Option<
         .filter_map(|(id, cosine)| Some((shown.get(id)?.captions.as_slice(), *cosine)))
         .collect();
     guess::guess(&captions)
-}
-
-async fn shown(app: &App, ids: &[ImageId]) -> Result<HashMap<ImageId, Shown>, SearchError> {
-    let within = Deadline::current().left();
-    let shown = requests::shown(&app.elastic, &app.settings.alias, ids, within);
-    timed(Step::Documents, shown).await
 }
 
 /// The first pages of each image.

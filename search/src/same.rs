@@ -5,7 +5,7 @@
 //! not know, the two pictures are laid over each other: few are in doubt, and their thumbnails are at hand. The
 //! rule and its figures are in `docs/search.md`.
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use tusou_contract::{BlobKey, ImageFormat, ImageId};
 use tusou_model::phash::mirrored;
 use tusou_model::{Limits, RgbImage, decode, overlap};
@@ -59,42 +59,40 @@ enum Verdict {
 /// The copies among the candidates, the surest first; with `all` every candidate, in that order.
 pub(crate) async fn copies(
     app: &App,
-    mut candidates: Vec<Candidate>,
+    candidates: Vec<Candidate>,
     asked: Asked,
     all: bool,
 ) -> Result<Vec<Candidate>, SearchError> {
-    for candidate in &mut candidates {
+    let (mut copies, mut doubted) = (Vec::new(), Vec::new());
+    for mut candidate in candidates {
         let bits = bits(asked.hash, candidate.phash);
         candidate.relevance = sureness(candidate.cosine, bits);
+        match judge(candidate.cosine, bits) {
+            _ if all => copies.push(candidate),
+            Verdict::Copy => copies.push(candidate),
+            Verdict::Doubt => doubted.push(candidate),
+            Verdict::Other => {}
+        }
     }
-    if !all {
-        let verdict =
-            |candidate: &Candidate| judge(candidate.cosine, bits(asked.hash, candidate.phash));
-        let (mut copies, others): (Vec<_>, Vec<_>) = candidates
-            .into_iter()
-            .filter(|candidate| verdict(candidate) != Verdict::Other)
-            .partition(|candidate| verdict(candidate) == Verdict::Copy);
-        copies.extend(laid_over(app, others, &asked).await?);
-        candidates = copies;
-    }
-    candidates.sort_by(|a, b| {
+    copies.extend(laid_over(app, doubted, asked).await?);
+    copies.sort_by(|a, b| {
         let by_id = || a.image_id.cmp(&b.image_id);
         b.relevance.total_cmp(&a.relevance).then_with(by_id)
     });
-    Ok(candidates)
+    Ok(copies)
 }
 
 /// Those in doubt that are a part of the picture that is asked with, or it of them.
 async fn laid_over(
     app: &App,
     mut doubted: Vec<Candidate>,
-    asked: &Asked,
+    asked: Asked,
 ) -> Result<Vec<Candidate>, SearchError> {
     if doubted.is_empty() {
         return Ok(doubted);
     }
-    let small = match (&asked.small, &asked.itself) {
-        (Some(small), _) => Some(small.clone()),
+    let small = match (asked.small, &asked.itself) {
+        (Some(small), _) => Some(small),
         (None, Some(id)) => thumbnail(app, id).await?,
         (None, None) => None,
     };
@@ -118,13 +116,14 @@ async fn laid_over(
                     .cosine
                     .is_some_and(|cosine| cosine >= LIKELY_COSINE)
             };
-            Ok(fits.unwrap_or_else(likely).then_some(candidate))
+            Ok::<_, SearchError>(fits.unwrap_or_else(likely).then_some(candidate))
         }
     });
-    let looked: Vec<Result<Option<Candidate>, SearchError>> =
-        futures::stream::iter(looks).buffered(READS).collect().await;
-    let kept: Result<Vec<Option<Candidate>>, SearchError> = looked.into_iter().collect();
-    Ok(kept?.into_iter().flatten().collect())
+    let looked: Vec<Option<Candidate>> = futures::stream::iter(looks)
+        .buffered(READS)
+        .try_collect()
+        .await?;
+    Ok(looked.into_iter().flatten().collect())
 }
 
 /// Whether the indexed picture is a part of this one, or this one of it; `None` where its thumbnail is not there.

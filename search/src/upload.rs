@@ -49,10 +49,9 @@ pub(crate) struct Upload {
 pub(crate) struct Prepared {
     /// As each of the wanted models takes it, in their order.
     pub(crate) crops: Vec<Crop>,
-    /// Its perceptual hash, made as the encoder makes it: 16 hex digits.
-    pub(crate) phash: String,
-    /// Itself, as small as a thumbnail.
-    pub(crate) small: RgbImage,
+    /// Itself, as small as a thumbnail, and the perceptual hash of that, made as the encoder makes it: 16 hex
+    /// digits. Where they were wanted.
+    pub(crate) small: Option<(RgbImage, String)>,
 }
 
 impl Upload {
@@ -185,11 +184,12 @@ impl Uploads {
         })
     }
 
-    /// The picture as each of these models takes it, and its hash.
+    /// The picture as each of these models takes it, and `small` where that is wanted.
     pub(crate) async fn prepare(
         &self,
         upload: Upload,
         inputs: &[&PictureInput],
+        small: bool,
     ) -> Result<Prepared, SearchError> {
         let format = ImageFormat::sniff(&upload.bytes).ok_or(SearchError::NotAPicture)?;
         let limits = self.limits;
@@ -199,11 +199,13 @@ impl Uploads {
         let inputs: Vec<PictureInput> = inputs.iter().copied().cloned().collect();
         let work = move || {
             let pixels = decode::decode(&upload.bytes, format, &limits, detail)?;
-            let small = thumbnail::reduced(&pixels, thumbnail::LONGER_SIDE);
             Ok(Prepared {
                 crops: inputs.iter().map(|input| input.crop(&pixels)).collect(),
-                phash: phash::phash(&small),
-                small,
+                small: small.then(|| {
+                    let small = thumbnail::reduced(&pixels, thumbnail::LONGER_SIDE);
+                    let phash = phash::phash(&small);
+                    (small, phash)
+                }),
             })
         };
         let prepared: Result<_, DecodeError> = timed(Step::Decode, self.work(work)).await?;

@@ -13,7 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use crate::error::SearchError;
-use crate::problem::Problem;
+use crate::problem::{MEDIA_TYPE, Problem};
+use crate::routes::REQUEST_ID;
 
 /// The most bytes that are read on, and the longest.
 const MOST: usize = 4 << 20;
@@ -45,7 +46,7 @@ fn explained(written: &[u8]) -> Option<Vec<u8>> {
     let status = written.strip_prefix(b"HTTP/1.1 4")?;
     let head = std::str::from_utf8(written).ok()?;
     // Each answer of ours has an id, and a body.
-    if !head.contains("content-length: 0\r\n") || head.contains("x-request-id") {
+    if !head.contains("content-length: 0\r\n") || head.contains(REQUEST_ID.as_str()) {
         return None;
     }
     let error = match status.get(..2)? {
@@ -60,7 +61,7 @@ fn explained(written: &[u8]) -> Option<Vec<u8>> {
     let line = head.lines().next().unwrap_or_default();
     Some(
         format!(
-            "{line}\r\ncontent-type: application/problem+json\r\nconnection: close\r\n\
+            "{line}\r\ncontent-type: {MEDIA_TYPE}\r\nconnection: close\r\n\
              content-length: {}\r\n\r\n{body}",
             body.len()
         )

@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::keys::API_KEY;
+use super::rates::{POLICY, STATE};
+use crate::routes::REQUEST_ID;
 
 /// How long a browser may keep what a preflight answered.
 const KEPT: Duration = Duration::from_secs(3_600);
@@ -24,19 +26,13 @@ pub(crate) fn layer(origins: &[String]) -> Option<CorsLayer> {
             AllowOrigin::list(values.filter_map(Result::ok))
         }
     };
-    let exposed = [
-        "x-request-id",
-        "ratelimit",
-        "ratelimit-policy",
-        "www-authenticate",
-    ];
-    let exposed = exposed.into_iter().map(HeaderName::from_static);
+    let exposed = [REQUEST_ID, STATE, POLICY, WWW_AUTHENTICATE, RETRY_AFTER];
     Some(
         CorsLayer::new()
             .allow_origin(origin)
             .allow_methods([Method::GET, Method::POST, Method::OPTIONS])
             .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, API_KEY])
-            .expose_headers(exposed.chain([RETRY_AFTER]).collect::<Vec<_>>())
+            .expose_headers(exposed)
             .max_age(KEPT),
     )
 }

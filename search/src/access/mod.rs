@@ -16,6 +16,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
 
 use self::client::{Client, Peer, address};
 use self::keys::Keys;
@@ -124,8 +125,7 @@ pub(crate) async fn readable(request: Request, next: Next) -> Response {
 /// Whether every parameter is UTF-8: what reads them would put a sign in place of what is not.
 fn text(query: &str) -> Result<(), SearchError> {
     for pair in query.split('&').filter(|pair| pair.contains('%')) {
-        let decoded: Vec<u8> = decoded(pair.as_bytes());
-        if std::str::from_utf8(&decoded).is_err() {
+        if percent_decode_str(pair).decode_utf8().is_err() {
             let (name, _) = pair.split_once('=').unwrap_or((pair, ""));
             // A name is shown back, so it is cut: it is as long as its sender likes.
             let name: String = name.chars().take(40).collect();
@@ -134,24 +134,6 @@ fn text(query: &str) -> Result<(), SearchError> {
         }
     }
     Ok(())
-}
-
-/// Percent-decoded; a sign that begins no escape stands for itself.
-fn decoded(text: &[u8]) -> Vec<u8> {
-    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut position = 0;
-    while let Some(byte) = text.get(position) {
-        let escape = (digit(text.get(position + 1)), digit(text.get(position + 2)));
-        if let (b'%', (Some(high), Some(low))) = (byte, escape) {
-            bytes.push(u8::try_from(high * 16 + low).expect("two hexadecimal digits"));
-            position += 3;
-        } else {
-            bytes.push(*byte);
-            position += 1;
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use governor::{Quota, RateLimiter};
 
 use super::client::{Client, counted};
 
-const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const STATE: HeaderName = HeaderName::from_static("ratelimit");
+pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+pub(super) const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Clients that are counted singly: some 10 MB. Whoever comes beyond them shares a count with others.
 const MOST_CLIENTS: usize = 100_000;

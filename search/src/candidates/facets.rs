@@ -47,11 +47,11 @@ pub(crate) struct Facet {
 }
 
 /// Counts the candidates, each value once a candidate.
-pub(crate) fn count(candidates: &[Candidate]) -> Facets {
-    let mut tallies: [Tally<'_>; 6] = Default::default();
-    let [format, color, host, size, shape, license] = &mut tallies;
+pub(crate) fn count<'a>(candidates: impl IntoIterator<Item = &'a Candidate>) -> Facets {
+    let (mut format, mut color, mut host) = (Tally::default(), Tally::default(), Tally::default());
+    let (mut size, mut shape, mut license) = (Tally::default(), Tally::default(), Tally::default());
     let mut years: HashMap<i32, u32> = HashMap::new();
-    for (number, candidate) in candidates.iter().enumerate() {
+    for (number, candidate) in candidates.into_iter().enumerate() {
         format.add(number, &candidate.format);
         for name in &candidate.colors {
             color.add(number, name);
@@ -68,7 +68,7 @@ pub(crate) fn count(candidates: &[Candidate]) -> Facets {
         value: year.to_string(),
         count,
     });
-    let mut license = tallies[5].facets();
+    let mut license = license.facets();
     // However rare, pictures without a licence are told: it is what a filter is for.
     let mut room = MOST;
     license.retain(|facet| {
@@ -76,14 +76,14 @@ pub(crate) fn count(candidates: &[Candidate]) -> Facets {
         room = room.saturating_sub(usize::from(facet.value != NO_LICENSE));
         is_kept
     });
-    let mut host = tallies[2].facets();
+    let mut host = host.facets();
     host.truncate(MOST);
     Facets {
-        format: tallies[0].facets(),
-        color: tallies[1].facets(),
+        format: format.facets(),
+        color: color.facets(),
         host,
-        size: tallies[3].facets(),
-        shape: tallies[4].facets(),
+        size: size.facets(),
+        shape: shape.facets(),
         license,
         year: in_order(years.collect()),
     }

@@ -93,7 +93,7 @@ mod tests {
 
     #[tokio::test]
     async fn more_than_fits_puts_out_the_least_lately_used_and_never_the_new_one() {
-        let one = weight(&list(10)) as u64;
+        let one = weight(list(10).iter()) as u64;
         let kept = Kept::bounded(LONG, 3 * one);
         for number in 0..3 {
             kept.insert(number, 0, list(10)).await;

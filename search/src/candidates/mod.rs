@@ -15,6 +15,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use tusou_contract::ImageId;
+use tusou_contract::document::aspect;
 
 /// The most candidates of a search.
 pub(crate) const MOST: usize = 1_000;
@@ -48,12 +49,8 @@ pub(crate) struct Candidate {
     pub(crate) license: Option<Name>,
     /// The first sighting, in milliseconds since 1970 (UTC).
     pub(crate) first_seen_ms: i64,
-    /// How many sightings are live.
-    pub(crate) sightings: u32,
-    /// The perceptual hash, as [`phash`] reads it.
+    /// The perceptual hash, as a number.
     pub(crate) phash: Option<u64>,
-    /// The safety model's score, 0 to 1, where there is one.
-    pub(crate) nsfw: Option<f32>,
 }
 
 impl Candidate {
@@ -62,9 +59,9 @@ impl Candidate {
         u64::from(self.width) * u64::from(self.height)
     }
 
-    /// Pixels across over pixels down, worked out as for the document.
+    /// Pixels across over pixels down.
     pub(crate) fn aspect(&self) -> f32 {
-        self.width.max(1) as f32 / self.height.max(1) as f32
+        aspect(self.width, self.height)
     }
 
     /// Bytes that it takes in memory, without the texts that it shares.
@@ -80,20 +77,21 @@ impl Candidate {
 }
 
 /// Bytes that a list takes in memory, each shared text counted once.
-pub(crate) fn weight(list: &[Candidate]) -> usize {
+pub(crate) fn weight<'a>(list: impl IntoIterator<Item = &'a Candidate, IntoIter: Clone>) -> usize {
+    let list = list.into_iter();
     // A text is shared together with its two counts.
     let counts = 2 * size_of::<usize>();
     let mut seen = HashSet::new();
     let shared: usize = list
-        .iter()
+        .clone()
         .flat_map(Candidate::names)
         .filter(|name| seen.insert(name.as_ptr()))
         .map(|name| name.len() + counts)
         .sum();
-    list.iter().map(Candidate::weight).sum::<usize>() + shared
+    list.map(Candidate::weight).sum::<usize>() + shared
 }
 
-/// Makes equal texts one. One of these is used for all lists of a search.
+/// Makes equal texts one: one of these is used for a list.
 #[derive(Debug, Default)]
 pub(crate) struct Names(HashSet<Name>);
 
@@ -114,12 +112,6 @@ impl Names {
     }
 }
 
-/// Reads a document's perceptual hash: 16 hex digits; `None` for anything else.
-pub(crate) fn phash(text: &str) -> Option<u64> {
-    let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    digits.then(|| u64::from_str_radix(text, 16).ok()).flatten()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -138,9 +130,7 @@ pub(crate) mod tests {
             hosts: Box::default(),
             license: None,
             first_seen_ms: 0,
-            sightings: 1,
             phash: None,
-            nsfw: None,
         }
     }
 
@@ -160,20 +150,5 @@ pub(crate) mod tests {
         assert_eq!(weight(&list), plain + texts + 3 * 16);
         // What 1,000 of them take: a search is to be kept in less than 512 KiB.
         assert!(plain < 100 * 300, "{plain}");
-    }
-
-    #[test]
-    fn a_hash_is_sixteen_hex_digits() {
-        assert_eq!(phash("00000000000000ff"), Some(255));
-        assert_eq!(phash("FFFFFFFFFFFFFFFF"), Some(u64::MAX));
-        for text in [
-            "",
-            "ff",
-            "+0000000000000ff",
-            "00000000000000fg",
-            "鸟鸟鸟鸟鸟f",
-        ] {
-            assert_eq!(phash(text), None, "{text}");
-        }
     }
 }

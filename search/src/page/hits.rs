@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 use tusou_contract::SightingRights;
+use tusou_contract::document::aspect;
 use url::Url;
 
 use super::Language;
@@ -32,7 +33,7 @@ pub(super) fn shapes(hits: &[Hit]) -> String {
 }
 
 fn shape(width: u32, height: u32) -> f32 {
-    (width.max(1) as f32 / height.max(1) as f32).clamp(NARROWEST, WIDEST)
+    aspect(width, height).clamp(NARROWEST, WIDEST)
 }
 
 /// The grid.

@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::error::SearchError;
 use crate::upload::Upload;
 
-/// What a search may ask in its address or form; an upload comes besides.
+/// What a search may ask in its address or form: what to look for, then everything else. An upload comes besides.
 pub(crate) const SEARCH: &[&str] = &[
     "q",
     "like",
@@ -42,27 +42,11 @@ pub(crate) const SEARCH: &[&str] = &[
     "lang",
 ];
 
-/// What a search for pictures like an indexed one may ask: the picture stands in its path.
-pub(crate) const SIMILAR: &[&str] = &[
-    "mode",
-    "k",
-    "cursor",
-    "sort",
-    "group",
-    "all",
-    "facets",
-    "safe",
-    "host",
-    "format",
-    "color",
-    "size",
-    "shape",
-    "license",
-    "since",
-    "until",
-    "min_width",
-    "min_height",
-];
+/// What a search for pictures like an indexed one may ask: what it looks for stands in its path.
+pub(crate) const SIMILAR: &[&str] = match SEARCH {
+    [_q, _like, _url, _weight, choice @ .., _lang] => choice,
+    _ => unreachable!(),
+};
 
 /// What stands beside a cursor that is given alone.
 const BESIDE_CURSOR: [&str; 4] = ["cursor", "k", "facets", "lang"];

@@ -1,11 +1,14 @@
 //! Which pictures may be found at all. Elasticsearch looks among these alone, so that as many are found as
 //! are wanted.
 
+use std::str::FromStr;
+
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 use tusou_contract::ImageFormat;
+use tusou_model::colors;
 
 use super::Parameters;
 use super::parameters::invalid;
@@ -31,10 +34,21 @@ impl Filters {
     pub(crate) fn read(parameters: &Parameters, settings: &Settings) -> Result<Self, SearchError> {
         let mut clauses = Vec::new();
         clauses.extend(hosts(parameters)?);
-        clauses.extend(formats(parameters)?);
-        clauses.extend(colors(parameters)?);
-        clauses.extend(sizes(parameters)?);
-        clauses.extend(shapes(parameters)?);
+        let formats = ImageFormat::ALL.map(ImageFormat::as_str);
+        clauses.extend(one_of(parameters, "format", "format", &formats)?);
+        clauses.extend(one_of(parameters, "color", "colors", &colors::NAMES)?);
+        clauses.extend(classes(
+            parameters,
+            "size",
+            "takes small, medium, large or huge",
+            |class: SizeClass| json!({"range": {"pixels": range(class.pixels())}}),
+        )?);
+        clauses.extend(classes(
+            parameters,
+            "shape",
+            "takes tall, square, wide or panorama",
+            |shape: Shape| json!({"range": {"aspect": range(shape.aspect())}}),
+        )?);
         clauses.extend(license(parameters)?);
         clauses.extend(dates(parameters)?);
         for (name, field) in [("min_width", "width"), ("min_height", "height")] {
@@ -99,55 +113,32 @@ fn hosts(parameters: &Parameters) -> Result<Option<Value>, SearchError> {
     Ok(any(clauses))
 }
 
-fn formats(parameters: &Parameters) -> Result<Option<Value>, SearchError> {
-    let formats = parameters.list("format")?;
-    let known: Vec<&str> = ImageFormat::ALL
-        .iter()
-        .map(|format| format.as_str())
-        .collect();
-    for format in &formats {
-        if !known.contains(format) {
-            return Err(invalid("format", &format!("takes {}", known.join(", "))));
-        }
+/// Any of these words, each of which is known.
+fn one_of(
+    parameters: &Parameters,
+    name: &str,
+    field: &str,
+    known: &[&str],
+) -> Result<Option<Value>, SearchError> {
+    let values = parameters.list(name)?;
+    if values.iter().any(|value| !known.contains(value)) {
+        return Err(invalid(name, &format!("takes {}", known.join(", "))));
     }
-    Ok(terms("format", &formats))
+    Ok((!values.is_empty()).then(|| json!({"terms": {field: values}})))
 }
 
-fn colors(parameters: &Parameters) -> Result<Option<Value>, SearchError> {
-    let colors = parameters.list("color")?;
-    let known = tusou_model::colors::NAMES;
-    for color in &colors {
-        if !known.contains(color) {
-            return Err(invalid("color", &format!("takes {}", known.join(", "))));
-        }
-    }
-    Ok(terms("colors", &colors))
-}
-
-fn terms(field: &str, values: &[&str]) -> Option<Value> {
-    (!values.is_empty()).then(|| json!({"terms": {field: values}}))
-}
-
-fn sizes(parameters: &Parameters) -> Result<Option<Value>, SearchError> {
-    let mut clauses = Vec::new();
-    for name in parameters.list("size")? {
-        let class: SizeClass = name
-            .parse()
-            .map_err(|_| invalid("size", "takes small, medium, large or huge"))?;
-        clauses.push(json!({"range": {"pixels": range(class.pixels())}}));
-    }
-    Ok(any(clauses))
-}
-
-fn shapes(parameters: &Parameters) -> Result<Option<Value>, SearchError> {
-    let mut clauses = Vec::new();
-    for name in parameters.list("shape")? {
-        let shape: Shape = name
-            .parse()
-            .map_err(|_| invalid("shape", "takes tall, square, wide or panorama"))?;
-        clauses.push(json!({"range": {"aspect": range(shape.aspect())}}));
-    }
-    Ok(any(clauses))
+/// Any of these classes, each of which is a range of the field.
+fn classes<T: FromStr>(
+    parameters: &Parameters,
+    name: &str,
+    wanted: &str,
+    clause: impl Fn(T) -> Value,
+) -> Result<Option<Value>, SearchError> {
+    let names = parameters.list(name)?.into_iter();
+    let read = |text: &str| text.parse().map_err(|_| invalid(name, wanted));
+    let clauses: Result<Vec<Value>, SearchError> =
+        names.map(|text| read(text).map(&clause)).collect();
+    clauses.map(any)
 }
 
 /// From, and below.

@@ -2,19 +2,20 @@
 //! They are many, so each is as little as it can be: values that Elasticsearch keeps in columns.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tusou_contract::ImageId;
-use tusou_platform::elastic::Elastic;
+use tusou_contract::document::phash_bits;
 
 use super::reply::ask;
-use crate::candidates::{self, Candidate, MOST, Names};
+use crate::app::App;
+use crate::candidates::{Candidate, MOST, Names};
 use crate::error::SearchError;
+use crate::metrics::{Step, timed};
 
 /// The columns that a candidate is read from.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 9] = [
     "image_id",
     "width",
     "height",
@@ -23,9 +24,7 @@ const COLUMNS: [&str; 11] = [
     "colors",
     "hosts",
     "rights.license",
-    "sightings",
     "phash",
-    "nsfw",
 ];
 
 /// Candidates, the best first.
@@ -39,41 +38,36 @@ pub(crate) struct Candidates {
 /// The [`MOST`] documents whose vectors in `field` are nearest to `vector` (any length, not zero), among those
 /// that all of `filters` let through, with their cosines.
 pub(crate) async fn by_vector(
-    elastic: &Elastic,
-    alias: &str,
-    (field, vector): (&str, &[f32]),
+    app: &App,
+    field: &str,
+    vector: &[f32],
     filters: &[Value],
-    within: Duration,
 ) -> Result<Candidates, SearchError> {
     let body = nearest(field, vector, filters);
-    read(ask(elastic, alias, &body, within).await?, cosine)
+    read(timed(Step::Knn, ask(app, &body)).await?, cosine)
 }
 
 /// The [`MOST`] documents whose captions say these words best, by BM25: all of two words, three of four.
 pub(crate) async fn by_captions(
-    elastic: &Elastic,
-    alias: &str,
+    app: &App,
     words: &str,
     filters: &[Value],
-    within: Duration,
 ) -> Result<Candidates, SearchError> {
     let body = said(words, filters);
-    read(ask(elastic, alias, &body, within).await?, |_| None)
+    read(timed(Step::Captions, ask(app, &body)).await?, |_| None)
 }
 
 /// Documents whose perceptual hash has a part in common with one of these, in no order; at most [`MOST`].
 pub(crate) async fn by_hash(
-    elastic: &Elastic,
-    alias: &str,
+    app: &App,
     bands: &[String],
     filters: &[Value],
-    within: Duration,
 ) -> Result<Candidates, SearchError> {
     let mut clauses = filters.to_vec();
     clauses.push(json!({"terms": {"phash_bands": bands}}));
     let mut body = columns();
     body["query"] = json!({"bool": {"filter": clauses}});
-    read(ask(elastic, alias, &body, within).await?, |_| None)
+    read(timed(Step::Hash, ask(app, &body)).await?, |_| None)
 }
 
 /// The part of a body that says what is wanted of each candidate.
@@ -135,7 +129,6 @@ struct Columns {
     height: [u32; 1],
     bytes: [u64; 1],
     format: [String; 1],
-    sightings: [u32; 1],
     first_seen: [String; 1],
     #[serde(default)]
     colors: Vec<String>,
@@ -145,16 +138,14 @@ struct Columns {
     license: Vec<String>,
     #[serde(default)]
     phash: Vec<String>,
-    #[serde(default)]
-    nsfw: Vec<f32>,
 }
 
 fn read(hits: Vec<Hit>, cosine: impl Fn(f64) -> Option<f32>) -> Result<Candidates, SearchError> {
     let mut read = Candidates::default();
     let mut names = Names::default();
     for hit in hits {
-        let score = hit._score.unwrap_or_default();
-        let candidate = candidate(hit.fields, cosine(score), score, &mut names)?;
+        let cosine = cosine(hit._score.unwrap_or_default());
+        let candidate = candidate(hit.fields, cosine, &mut names)?;
         read.list.push(candidate);
         if !read.indexes.contains(&hit._index) {
             read.indexes.insert(hit._index);
@@ -166,14 +157,14 @@ fn read(hits: Vec<Hit>, cosine: impl Fn(f64) -> Option<f32>) -> Result<Candidate
 fn candidate(
     columns: Columns,
     cosine: Option<f32>,
-    relevance: f64,
     names: &mut Names,
 ) -> Result<Candidate, SearchError> {
     let [first_seen] = columns.first_seen;
     Ok(Candidate {
         image_id: columns.image_id[0],
         cosine,
-        relevance,
+        // Whoever puts candidates in order says it.
+        relevance: 0.0,
         width: columns.width[0],
         height: columns.height[0],
         bytes: columns.bytes[0],
@@ -182,12 +173,7 @@ fn candidate(
         hosts: names.all(&columns.hosts),
         license: columns.license.first().map(|license| names.name(license)),
         first_seen_ms: first_seen.parse().map_err(SearchError::internal)?,
-        sightings: columns.sightings[0],
-        phash: columns
-            .phash
-            .first()
-            .and_then(|hash| candidates::phash(hash)),
-        nsfw: columns.nsfw.first().copied(),
+        phash: columns.phash.first().and_then(|hash| phash_bits(hash)),
     })
 }
 
@@ -219,12 +205,12 @@ mod tests {
         let hits = json!([
             {"_index": "i-1", "_score": 0.9, "fields": {
                 "image_id": [ImageId::of(b"x")], "width": [3], "height": [2], "bytes": [9], "format": ["png"],
-                "sightings": [1], "first_seen": ["1790000000000"], "colors": ["red", "blue"],
+                "first_seen": ["1790000000000"], "colors": ["red", "blue"],
                 "hosts": ["a.example"], "rights.license": ["https://l.example/by"],
-                "phash": ["00000000000000ff"], "nsfw": [0.25]}},
+                "phash": ["00000000000000ff"]}},
             {"_index": "i-1", "_score": 0.8, "fields": {
                 "image_id": [ImageId::of(b"y")], "width": [3], "height": [2], "bytes": [9], "format": ["png"],
-                "sightings": [0], "first_seen": ["-1"]}},
+                "first_seen": ["-1"]}},
         ]);
         let hits = serde_json::from_value(hits).expect("hits");
         let Candidates { indexes, list } = read(hits, cosine).expect("whole");

@@ -1,15 +1,15 @@
 //! Documents by their ids: what an answer shows of them, and what a picture of the index is asked with.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tusou_contract::{ImageId, Rights};
-use tusou_platform::elastic::Elastic;
 
 use super::reply::ask;
+use crate::app::App;
 use crate::error::SearchError;
+use crate::metrics::{Step, timed};
 
 /// The fields of a document that an answer shows. The contract's whole `Document` is not read
 /// here, so that an index with more fields than this build knows can still be searched.
@@ -49,8 +49,8 @@ const SHOWN: [&str; 8] = [
 /// A picture of the index as it is asked with.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    /// Its vectors, by their fields.
-    pub(crate) vectors: BTreeMap<String, Vec<f32>>,
+    /// Its vector of the field that was asked for.
+    pub(crate) vector: Option<Vec<f32>>,
     /// Its perceptual hash, 16 hex digits.
     pub(crate) phash: Option<String>,
 }
@@ -70,17 +70,15 @@ fn by_ids(ids: &[ImageId]) -> Value {
 
 /// What an answer shows of these documents; one that the index no longer holds is not in the map.
 pub(crate) async fn shown(
-    elastic: &Elastic,
-    alias: &str,
+    app: &App,
     ids: &[ImageId],
-    within: Duration,
 ) -> Result<HashMap<ImageId, Shown>, SearchError> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
     let mut body = by_ids(ids);
     body["_source"] = json!(SHOWN);
-    let hits: Vec<Hit<Shown>> = ask(elastic, alias, &body, within).await?;
+    let hits: Vec<Hit<Shown>> = timed(Step::Documents, ask(app, &body)).await?;
     Ok(hits
         .into_iter()
         .map(|hit| (hit._source.image_id, hit._source))
@@ -88,43 +86,30 @@ pub(crate) async fn shown(
 }
 
 /// One document, whole, without its vectors; `None` where the index does not hold it.
-pub(crate) async fn document(
-    elastic: &Elastic,
-    alias: &str,
-    id: &ImageId,
-    within: Duration,
-) -> Result<Option<Value>, SearchError> {
-    let hits: Vec<Hit<Value>> = ask(elastic, alias, &by_ids(&[*id]), within).await?;
+pub(crate) async fn document(app: &App, id: &ImageId) -> Result<Option<Value>, SearchError> {
+    let hits: Vec<Hit<Value>> = ask(app, &by_ids(&[*id])).await?;
     Ok(hits.into_iter().next().map(|hit| hit._source))
 }
 
-/// What a picture of the index is asked with: its vectors of these fields, as far as it has them. `None` where
-/// the index does not hold it.
+/// What a picture of the index is asked with: its vector of this field, where it has one. `None` where the index
+/// does not hold it.
 pub(crate) async fn asked(
-    elastic: &Elastic,
-    alias: &str,
-    fields: &[&str],
+    app: &App,
+    field: &str,
     id: &ImageId,
-    within: Duration,
 ) -> Result<Option<Asked>, SearchError> {
     const PHASH: &str = "phash";
-    let mut wanted = fields.to_vec();
-    wanted.push(PHASH);
     let mut body = by_ids(&[*id]);
     // 9.2 leaves vectors out of `_source` unless it is told not to.
-    body["_source"] = json!({"exclude_vectors": false, "includes": wanted});
-    let hits: Vec<Hit<BTreeMap<String, Value>>> = ask(elastic, alias, &body, within).await?;
+    body["_source"] = json!({"exclude_vectors": false, "includes": [field, PHASH]});
+    let hits: Vec<Hit<BTreeMap<String, Value>>> = ask(app, &body).await?;
     let Some(mut hit) = hits.into_iter().next() else {
         return Ok(None);
     };
-    let mut vectors = BTreeMap::new();
-    for field in fields {
-        if let Some(vector) = hit._source.remove(*field) {
-            let vector = serde_json::from_value(vector).map_err(SearchError::internal)?;
-            vectors.insert((*field).to_owned(), vector);
-        }
-    }
+    let vector = hit._source.remove(field).map(serde_json::from_value);
     let phash = hit._source.remove(PHASH);
-    let phash = phash.and_then(|phash| phash.as_str().map(str::to_owned));
-    Ok(Some(Asked { vectors, phash }))
+    Ok(Some(Asked {
+        vector: vector.transpose().map_err(SearchError::internal)?,
+        phash: phash.and_then(|phash| phash.as_str().map(str::to_owned)),
+    }))
 }

@@ -1,24 +1,27 @@
 //! The parts of an answer that are read. Elasticsearch names them so.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tusou_platform::elastic::{Elastic, ElasticError};
+use tusou_platform::elastic::ElasticError;
 
+use crate::access::deadline::Deadline;
+use crate::app::App;
 use crate::error::SearchError;
 
-/// Asks for hits of this kind, for no longer than that.
+/// Asks the index for hits of this kind, for as long as the request has left.
 pub(super) async fn ask<H: DeserializeOwned>(
-    elastic: &Elastic,
-    alias: &str,
+    app: &App,
     body: &Value,
-    within: Duration,
 ) -> Result<Vec<H>, SearchError> {
+    let within = Deadline::current().left();
     let started = Instant::now();
-    let reply: Result<Reply<H>, ElasticError> = elastic.search_within(alias, body, within).await;
-    match reply {
+    let reply = app
+        .elastic
+        .search_within::<Reply<H>>(&app.settings.alias, body, within);
+    match reply.await {
         Ok(reply) => reply.hits(),
         // What the request had left is used up: that is how it ends, whoever says so first.
         Err(_) if started.elapsed() >= within => Err(SearchError::Timeout),

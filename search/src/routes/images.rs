@@ -38,9 +38,7 @@ pub(super) async fn document(
     Parameters::read(query.as_deref(), &[])?;
     let id = image_id("id", &id)?;
     app.index.target()?;
-    let within = Deadline::current().left();
-    let document = requests::document(&app.elastic, &app.settings.alias, &id, within);
-    let Some(mut document) = document.await? else {
+    let Some(mut document) = requests::document(&app, &id).await? else {
         return Err(pipeline::not_indexed(&id));
     };
     let mut pages = pipeline::pages(&app, &[id], PAGES_OF_IMAGE).await?;

@@ -17,6 +17,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 
+pub(crate) use self::observe::REQUEST_ID;
 use self::observe::TurnedAway;
 use crate::access::linger::linger;
 use crate::access::{self, Access, cors, deadline};

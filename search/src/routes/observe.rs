@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 
 use crate::metrics::{self, InFlight};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 64;
 
 /// For answers that are no page: nothing in them may load, run or be framed.

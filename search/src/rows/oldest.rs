@@ -5,6 +5,7 @@ use tusou_contract::ImageId;
 
 use super::{away, sighting};
 use crate::answer::Sighting;
+use crate::candidates::cursor::CursorError;
 use crate::error::SearchError;
 use crate::token::{self, Kind};
 
@@ -51,13 +52,7 @@ impl Place {
     /// # Errors
     /// A problem with `cursor`: it is none of this service's, or of another picture.
     pub(crate) fn decode(id: &ImageId, text: &str) -> Result<Self, SearchError> {
-        let bytes: [u8; 28] = token::open(Kind::Sightings, text).ok_or_else(|| {
-            SearchError::parameter(
-                "invalid_cursor",
-                "cursor",
-                "`cursor` is none that this service made; leave it out for the first page",
-            )
-        })?;
+        let bytes: [u8; 28] = token::open(Kind::Sightings, text).ok_or(CursorError::Invalid)?;
         if bytes[..4] != id.as_bytes()[..4] {
             return Err(SearchError::parameter(
                 "foreign_cursor",

@@ -6,7 +6,7 @@ use tusou_contract::document::phash_bands;
 use tusou_contract::{Document, ImageFormat, Rights};
 use tusou_testkit::World;
 
-use crate::support::{Search, document, index_of, names, vectors, write};
+use crate::support::{Search, document, index_of_own, names, vectors, write};
 
 /// Five documents that differ in everything that can be filtered.
 fn documents(vector: &[f32]) -> [Document; 5] {
@@ -76,13 +76,7 @@ async fn found(search: &Search, more: &str) -> Vec<String> {
 async fn every_filter_lets_its_own_through() {
     let world = World::new("search_filters").await;
     let vectors = vectors(&world.config);
-    index_of(
-        &world,
-        "1",
-        std::slice::from_ref(&vectors.field),
-        &documents(&vectors.bird),
-    )
-    .await;
+    index_of_own(&world, &documents(&vectors.bird)).await;
     let search = Search::ready(&world).await;
     for (filter, expected) in [
         ("host=example.org", &["copy", "huge", "small"][..]),
@@ -121,13 +115,7 @@ async fn every_filter_lets_its_own_through() {
 async fn candidates_are_counted_grouped_and_put_in_order() {
     let world = World::new("search_order").await;
     let vectors = vectors(&world.config);
-    index_of(
-        &world,
-        "1",
-        std::slice::from_ref(&vectors.field),
-        &documents(&vectors.bird),
-    )
-    .await;
+    index_of_own(&world, &documents(&vectors.bird)).await;
     let search = Search::ready(&world).await;
     let ask = async |more: &str| {
         let path = format!("/v1/search?q=a+small+bird&mode=looks&all=on&{more}");
@@ -180,13 +168,7 @@ async fn candidates_are_counted_grouped_and_put_in_order() {
 async fn pages_are_of_one_list_and_a_changed_one_is_told() {
     let world = World::new("search_pages").await;
     let vectors = vectors(&world.config);
-    let index = index_of(
-        &world,
-        "1",
-        std::slice::from_ref(&vectors.field),
-        &documents(&vectors.bird),
-    )
-    .await;
+    let index = index_of_own(&world, &documents(&vectors.bird)).await;
     let asked = "q=a+small+bird&mode=looks&all=on&group=off&sort=oldest&k=2";
     let search = Search::ready(&world).await;
     let next = |answer: &Value| answer["next"].as_str().expect("a further page").to_owned();

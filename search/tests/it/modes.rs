@@ -8,7 +8,9 @@ use tusou_contract::{BlobKey, Document};
 use tusou_model::{RgbImage, phash, thumbnail};
 use tusou_testkit::{Reply, Site, World, pictures};
 
-use crate::support::{Search, document, id, index, index_of, names, told, upload, vectors};
+use crate::support::{
+    Search, document, id, index, index_of, index_of_own, names, told, upload, vectors,
+};
 
 fn hashed(document: Document, hash: &str) -> Document {
     Document {
@@ -103,13 +105,7 @@ async fn captions_speak_where_meaning_counts_and_nothing_found_is_an_answer() {
         document("ship", &vectors.ship),
         spoken,
     ];
-    index_of(
-        &world,
-        "1",
-        std::slice::from_ref(&vectors.field),
-        &documents,
-    )
-    .await;
+    index_of_own(&world, &documents).await;
     let search = Search::ready(&world).await;
 
     let (_, answer) = search.json("/v1/search?q=a+small+bird").await;
@@ -230,13 +226,7 @@ async fn what_a_picture_shows_is_said_in_the_words_of_its_like() {
         said("three", "Red Kite (Milvus milvus)", &vectors.bird),
         said("asked", "", &vectors.bird),
     ];
-    index_of(
-        &world,
-        "1",
-        std::slice::from_ref(&vectors.field),
-        &documents,
-    )
-    .await;
+    index_of_own(&world, &documents).await;
     let search = Search::ready(&world).await;
     let (status, answer) = search
         .json(&format!("/v1/images/{}/similar", id("asked")))

@@ -92,6 +92,12 @@ pub(crate) async fn index(world: &World, name: &str, field: &ModelField) -> Stri
     index_of(world, name, std::slice::from_ref(field), &documents).await
 }
 
+/// Makes an index of these documents behind the alias, of the service's own model.
+pub(crate) async fn index_of_own(world: &World, documents: &[Document]) -> String {
+    let field = &vectors(&world.config).field;
+    index_of(world, "1", std::slice::from_ref(field), documents).await
+}
+
 /// Makes an index of these documents behind the alias. `fields` say whose models it claims.
 pub(crate) async fn index_of(
     world: &World,
