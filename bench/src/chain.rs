@@ -218,7 +218,7 @@ async fn ready(world: &World, queue: Queue) -> u64 {
     ready.into()
 }
 
-async fn indexed(world: &World) -> i64 {
+pub(crate) async fn indexed(world: &World) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM indexed")
         .fetch_one(world.pool())
         .await

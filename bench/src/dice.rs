@@ -1,28 +1,21 @@
 //! Numbers without a pattern, the same in every run.
 
-/// `SplitMix64` (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
+use tusou_testkit::SplitMix64;
+
+/// What benchmarks draw from.
 #[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Dice(SplitMix64);
 
 impl Dice {
     /// Another row of numbers for every seed.
     pub(crate) fn new(seed: u64) -> Self {
         // Seeds are small and lie close together: their first numbers must not.
-        let mut dice = Self(seed);
-        dice.0 = dice.bits();
-        dice
-    }
-
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let bits = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ bits >> 31
+        Self(SplitMix64::new(SplitMix64::new(seed).bits()))
     }
 
     /// From 0, below 1.
     pub(crate) fn unit(&mut self) -> f32 {
-        (self.bits() >> 40) as f32 / (1 << 24) as f32
+        (self.0.bits() >> 40) as f32 / (1 << 24) as f32
     }
 
     /// Between two numbers.
@@ -32,7 +25,7 @@ impl Dice {
 
     /// From 0, below `end`, which is small.
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        (self.bits() % end.max(1) as u64) as usize
+        (self.0.bits() % end.max(1) as u64) as usize
     }
 
     /// Around 0 with a deviation of 1, nearly normal: the sum of twelve (Irwin–Hall).

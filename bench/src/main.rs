@@ -9,6 +9,7 @@ mod encoder;
 mod extract;
 mod floor;
 mod indexer;
+mod peer;
 mod reliability;
 mod report;
 mod search;

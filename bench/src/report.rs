@@ -97,6 +97,12 @@ impl Figure {
     }
 }
 
+/// Of pairs, ours and theirs, the one in the middle by its ratio; of an even number, the one above.
+pub(crate) fn middle(mut pairs: Vec<(f64, f64)>) -> (f64, f64) {
+    pairs.sort_by(|a, b| f64::total_cmp(&(a.0 / a.1), &(b.0 / b.1)));
+    pairs[pairs.len() / 2]
+}
+
 /// Says how far a long benchmark is.
 #[expect(clippy::print_stderr, reason = "for whoever waits for the table")]
 pub(crate) fn note(text: &str) {

@@ -1,10 +1,14 @@
 //! The peers, as `bench/peers/install` gets them, each as a process of its own over the same site.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use tokio::process::Command;
+
+use crate::peer::{report, root};
+
+/// What gets them.
+const INSTALLER: &str = "bench/peers/install";
 
 /// What a peer says that it did.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -21,7 +25,7 @@ pub(crate) struct Report {
 /// Scrapy: `files` keeps the pictures below `folder`, `pages` reads pages alone.
 pub(crate) async fn scrapy(mode: &str, folder: &Path, seeds: &[String]) -> anyhow::Result<Report> {
     let mut command = python("scrapy", "scrapy_peer.py");
-    report(command.arg(mode).arg(folder).args(seeds)).await
+    report(command.arg(mode).arg(folder).args(seeds), INSTALLER).await
 }
 
 /// img2dataset over a list of URLs into `folder`, the start of its processes included.
@@ -29,13 +33,13 @@ pub(crate) async fn img2dataset(folder: &Path, urls: &[String]) -> anyhow::Resul
     let list = folder.with_extension("txt");
     tokio::fs::write(&list, urls.join("\n")).await?;
     let mut command = python("img2dataset", "img2dataset_peer.py");
-    report(command.arg(list).arg(folder)).await
+    report(command.arg(list).arg(folder), INSTALLER).await
 }
 
 /// spider's own loop, in memory.
 pub(crate) async fn spider(seeds: &[String]) -> anyhow::Result<Report> {
     let program = root().join(".stack/bench/spider/release/tusou-bench-spider");
-    report(Command::new(program).args(seeds)).await
+    report(Command::new(program).args(seeds), INSTALLER).await
 }
 
 fn python(peer: &str, script: &str) -> Command {
@@ -46,24 +50,4 @@ fn python(peer: &str, script: &str) -> Command {
         // A look for newer versions is no part of the work.
         .env("NO_ALBUMENTATIONS_UPDATE", "1");
     command
-}
-
-/// Runs a peer to its end. The report is its last line.
-async fn report(command: &mut Command) -> anyhow::Result<Report> {
-    let name = command.as_std().get_program().display().to_string();
-    let ended = command.kill_on_drop(true).output().await;
-    let ended =
-        ended.with_context(|| format!("{name} cannot start: run bench/peers/install first"))?;
-    let (said, errors) = (
-        String::from_utf8_lossy(&ended.stdout),
-        String::from_utf8_lossy(&ended.stderr),
-    );
-    ensure!(ended.status.success(), "{name} failed: {errors}");
-    let line = said.lines().last().unwrap_or_default();
-    serde_json::from_str(line).with_context(|| format!("{name} reports no figures: {said}{errors}"))
-}
-
-fn root() -> PathBuf {
-    let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
-    bench.parent().unwrap_or(bench).to_owned()
 }

@@ -19,10 +19,11 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use tokio::task::block_in_place;
 
-use crate::report::{self, Figure};
+use crate::peer::root;
+use crate::report::{self, Figure, middle};
 use alone::Models;
 use gallery::Gallery;
-use ours::{BATCH, Ours, Setting, root};
+use ours::{BATCH, Ours, Setting};
 
 /// Photographs that differ; files are made of these.
 const PHOTOS: u32 = 32;
@@ -40,8 +41,7 @@ const MODEL_TIME: Duration = Duration::from_secs(4);
 const DECODE_TIME: Duration = Duration::from_millis(1_500);
 
 /// Ours, and the floor's or the peer's.
-#[derive(Debug, Clone, Copy)]
-struct Pair(f64, f64);
+type Pair = (f64, f64);
 
 /// What one round gave. Rates are pictures a second.
 #[derive(Debug, Clone, Copy)]
@@ -98,10 +98,10 @@ pub(crate) async fn run() -> anyhow::Result<Vec<Figure>> {
 
 fn of_rounds(rounds: &[Round]) -> Vec<Figure> {
     let rate = |name: &str, of: fn(&Round) -> Pair, goal| {
-        let Pair(ours, theirs) = middle(rounds.iter().map(of).collect());
+        let (ours, theirs) = middle(rounds.iter().map(of).collect());
         Figure::rate(name, ours, theirs, "pictures/s", goal)
     };
-    let Pair(overhead, theirs) = middle(rounds.iter().map(|round| round.overhead).collect());
+    let (overhead, theirs) = middle(rounds.iter().map(|round| round.overhead).collect());
     let mut extras: Vec<f64> = rounds.iter().map(|round| round.extras).collect();
     extras.sort_by(f64::total_cmp);
     vec![
@@ -128,12 +128,6 @@ fn of_rounds(rounds: &[Round]) -> Vec<Figure> {
             1.0,
         ),
     ]
-}
-
-/// The round in the middle, by its ratio; of an even number, the one above.
-fn middle(mut pairs: Vec<Pair>) -> Pair {
-    pairs.sort_by(|a, b| f64::total_cmp(&(a.0 / a.1), &(b.0 / b.1)));
-    pairs[pairs.len() / 2]
 }
 
 /// All that is loaded; what does not run sleeps.
@@ -186,24 +180,24 @@ impl<'a> Bench<'a> {
         let decode = block_in_place(|| alone::decoded(photos, &self.vit, 1, BATCH, DECODE_TIME))?;
         self.gallery.forget_thumbnails()?;
         let ours = self.vit_split.run(messages(SPLIT_PICTURES)).await?;
-        let roofline = Pair(ours.rate(), model.min(decode));
+        let roofline = (ours.rate(), model.min(decode));
 
         let model = block_in_place(|| self.lite.rate(1, BATCH, MODEL_TIME))?;
         let decode = block_in_place(|| alone::decoded(photos, &self.lite, 1, BATCH, DECODE_TIME))?;
         self.gallery.forget_thumbnails()?;
         let ours = self.lite_split.run(messages(FILES)).await?;
-        let roofline_lite = Pair(ours.rate(), model.min(decode));
+        let roofline_lite = (ours.rate(), model.min(decode));
 
         let model = block_in_place(|| self.vit.rate(cores, BATCH, MODEL_TIME))?;
         let decode =
             block_in_place(|| alone::decoded(photos, &self.vit, cores, BATCH, DECODE_TIME))?;
         self.gallery.forget_thumbnails()?;
         let ours = self.vit_default.run(messages(F32_PICTURES)).await?;
-        let harmonic = Pair(ours.rate(), 1.0 / (1.0 / model + 1.0 / decode));
+        let harmonic = (ours.rate(), 1.0 / (1.0 / model + 1.0 / decode));
         let folder = tempfile::Builder::new().prefix("tusou-bench-").tempdir()?;
         let saved = folder.path().join("rows.npy");
         let theirs = peers::fastembed(&packs.f32, &files, F32_PICTURES, cores, &saved).await?;
-        let fastembed = Pair(ours.rate(), theirs.images_per_second);
+        let fastembed = (ours.rate(), theirs.images_per_second);
         if first {
             self.compare(&saved).await?;
         }
@@ -211,8 +205,8 @@ impl<'a> Bench<'a> {
         self.gallery.forget_thumbnails()?;
         let ours = self.int8_default.run(messages(INT8_PICTURES)).await?;
         let theirs = peers::pillow(&packs.int8, &files, INT8_PICTURES, cores).await?;
-        let int8 = Pair(ours.rate(), theirs.images_per_second);
-        let overhead = Pair(ours.overhead(), theirs.overhead());
+        let int8 = (ours.rate(), theirs.images_per_second);
+        let overhead = (ours.overhead(), theirs.overhead());
         let extras = block_in_place(|| alone::extras(photos, &self.vit.input(), DECODE_TIME))?;
         Ok(Round {
             roofline,
@@ -262,8 +256,8 @@ mod tests {
 
     #[test]
     fn the_middle_is_by_ratio() {
-        let pairs = vec![Pair(9.0, 1.0), Pair(1.0, 2.0), Pair(30.0, 10.0)];
-        assert!(matches!(middle(pairs), Pair(ours, _) if ours == 30.0));
+        let pairs = vec![(9.0, 1.0), (1.0, 2.0), (30.0, 10.0)];
+        assert!(matches!(middle(pairs), (ours, _) if ours == 30.0));
         assert!((cosine(&[1.0, 1.0], &[3.0, 3.0]) - 1.0).abs() < 1e-9);
     }
 }

@@ -12,6 +12,7 @@ use tusou_platform::Config;
 use tusou_platform::config::Device;
 
 use super::gallery::Gallery;
+use crate::peer::root;
 
 /// Pictures in work at once: `encoder.prefetch` as it is where nothing is said.
 const AT_ONCE: usize = 64;
@@ -172,14 +173,8 @@ pub(crate) fn runtime() -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// The checkout.
-pub(crate) fn root() -> PathBuf {
-    let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
-    bench.parent().unwrap_or(bench).to_owned()
-}
-
 /// What this process has used of the processor.
-fn process_seconds() -> f64 {
+pub(crate) fn process_seconds() -> f64 {
     let now = clock_gettime(ClockId::ProcessCPUTime);
     now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }

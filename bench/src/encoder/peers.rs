@@ -6,7 +6,10 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::ours::root;
+use crate::peer::{self, root};
+
+/// What gets them.
+const INSTALLER: &str = "bench/peers/encoder/install";
 
 /// What a peer says that it did.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -30,7 +33,7 @@ pub(crate) async fn vit(kind: &str) -> anyhow::Result<PathBuf> {
     let folder = root().join(".stack/peers/encoder/vit");
     let mut command = python("make_vit.py");
     let made = command.arg(&folder).arg(kind);
-    output(made).await?;
+    peer::output(made, INSTALLER).await?;
     Ok(folder.join(kind))
 }
 
@@ -82,26 +85,13 @@ async fn report(
     command.args([pack, pictures]);
     command.args(["--count", &count.to_string()]);
     command.args(["--threads", &threads.to_string()]);
-    let said = output(command).await?;
-    let line = said.lines().last().unwrap_or_default();
-    let report: Report = serde_json::from_str(line)
-        .with_context(|| format!("{command:?} reports no figures: {said}"))?;
+    let report: Report = peer::report(command, INSTALLER).await?;
     ensure!(
         report.images == count,
         "{command:?} encoded {} of {count} pictures",
         report.images
     );
     Ok(report)
-}
-
-async fn output(command: &mut Command) -> anyhow::Result<String> {
-    let ended = command.kill_on_drop(true).output().await;
-    let ended = ended.with_context(|| {
-        format!("{command:?} cannot start: run bench/peers/encoder/install first")
-    })?;
-    let errors = String::from_utf8_lossy(&ended.stderr);
-    ensure!(ended.status.success(), "{command:?} failed: {errors}");
-    Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
 }
 
 /// Rows of f32 as numpy's `save` writes them: a header that says how long it is, then the numbers

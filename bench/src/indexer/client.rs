@@ -3,8 +3,7 @@
 use std::future::Future;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail, ensure};
-use rustix::time::{ClockId, clock_gettime};
+use anyhow::{Context as _, bail};
 use tokio::process::Command;
 use tusou_contract::Document;
 use tusou_platform::Config;
@@ -12,6 +11,8 @@ use tusou_testkit::World;
 
 use super::{DOCUMENTS, Run, ours, raw};
 use crate::documents::{document, vector};
+use crate::encoder::ours::process_seconds;
+use crate::peer;
 
 /// The first argument that makes this program a client.
 pub(crate) const ARGUMENT: &str = "index-client";
@@ -38,19 +39,8 @@ impl Client {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([ARGUMENT, self.name()]);
         command.arg(&file).arg(index);
-        reported(&mut command).await
+        peer::report(&mut command, "`make bench`").await
     }
-}
-
-/// Runs a client to its end. What it says last is what it took.
-pub(super) async fn reported(command: &mut Command) -> anyhow::Result<Run> {
-    let ended = command.kill_on_drop(true).output().await;
-    let ended = ended.with_context(|| format!("{command:?} cannot start"))?;
-    let errors = String::from_utf8_lossy(&ended.stderr);
-    ensure!(ended.status.success(), "{command:?} failed: {errors}");
-    let said = String::from_utf8_lossy(&ended.stdout);
-    let line = said.lines().last().unwrap_or_default();
-    serde_json::from_str(line).with_context(|| format!("{command:?} reports nothing: {said}"))
 }
 
 /// What the process does that [`Client::run`] starts.
@@ -84,15 +74,11 @@ pub(super) fn documents() -> Vec<Document> {
 pub(super) async fn measured(
     writing: impl Future<Output = anyhow::Result<usize>>,
 ) -> anyhow::Result<Run> {
-    let cpu = || {
-        let now = clock_gettime(ClockId::ProcessCPUTime);
-        now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
-    };
-    let (began, before) = (Instant::now(), cpu());
+    let (began, before) = (Instant::now(), process_seconds());
     let documents = writing.await?;
     Ok(Run {
         documents,
         seconds: began.elapsed().as_secs_f64(),
-        cpu_seconds: cpu() - before,
+        cpu_seconds: process_seconds() - before,
     })
 }

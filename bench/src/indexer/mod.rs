@@ -125,9 +125,7 @@ fn figures(rounds: &[Round], whole: f64, raw: f64) -> Vec<Figure> {
 
 /// The round in the middle, by its ratio.
 fn middle(rounds: &[Round], of: impl Fn(&Round) -> (f64, f64)) -> (f64, f64) {
-    let mut pairs: Vec<(f64, f64)> = rounds.iter().map(of).collect();
-    pairs.sort_by(|a, b| f64::total_cmp(&(a.0 / a.1), &(b.0 / b.1)));
-    pairs[pairs.len() / 2]
+    report::middle(rounds.iter().map(of).collect())
 }
 
 /// Ours and the floor a few times in turns, and the peer; another begins every time.

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize as _;
 use tokio::process::Command;
 use tusou_platform::config::Elasticsearch;
 use tusou_testkit::World;
 
-use super::client::{documents, reported};
+use super::client::documents;
 use super::{AT_ONCE, BULK, Run};
-use crate::encoder::ours::root;
+use crate::peer::{self, root};
 
 /// The documents as files, and the program that writes them.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ impl ParallelBulk {
             for vector in std::mem::take(&mut document.embeddings).into_values() {
                 numbers.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
             }
-            document.serialize(&mut serde_json::Serializer::new(&mut lines))?;
+            serde_json::to_writer(&mut lines, &document)?;
             lines.push(b'\n');
         }
         let (documents, vectors) = (folder.join("documents.ndjson"), folder.join("vectors.f32"));
@@ -53,6 +52,6 @@ impl ParallelBulk {
             command.env("ES_USER", &self.server.username);
             command.env("ES_PASSWORD", &self.server.password);
         }
-        reported(&mut command).await
+        peer::report(&mut command, "bench/peers/indexer/install").await
     }
 }

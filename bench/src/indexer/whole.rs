@@ -9,7 +9,7 @@ use tusou_testkit::{Service, World, wait_until};
 
 use super::DOCUMENTS;
 use super::client::documents;
-use crate::chain::bench_world;
+use crate::chain::{bench_world, indexed};
 
 const LIMIT: Duration = Duration::from_secs(300);
 /// Messages published at once.
@@ -25,10 +25,10 @@ pub(super) async fn measure() -> anyhow::Result<f64> {
     let indexer = Service::spawn_unready(&world, "tusou-indexer").await;
     // What starting takes is no part of the rate.
     wait_until(LIMIT, "the first document", async || {
-        written(&world).await > 0
+        indexed(&world).await > 0
     })
     .await;
-    let (started, before) = (Instant::now(), written(&world).await);
+    let (started, before) = (Instant::now(), indexed(&world).await);
     let (elastic, alias) = (world.elastic(), world.config.elasticsearch.alias.clone());
     wait_until(LIMIT, "all to be searchable", async || {
         let count = elastic.count(&alias).await;
@@ -127,11 +127,4 @@ async fn publish(world: &World, documents: &[Document]) -> anyhow::Result<()> {
     }
     broker.close().await;
     Ok(())
-}
-
-async fn written(world: &World) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM indexed")
-        .fetch_one(world.pool())
-        .await
-        .expect("the database answers")
 }

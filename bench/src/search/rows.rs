@@ -54,10 +54,6 @@ pub(super) async fn fill(pool: &PgPool, ids: &[ImageId]) -> anyhow::Result<()> {
     .bind(i64::try_from(PAGE)?)
     .execute(pool)
     .await?;
-    for table in ["hosts", "pages", "images", "image_urls", "sightings"] {
-        sqlx::query(sqlx::AssertSqlSafe(format!("ANALYZE {table}")))
-            .execute(pool)
-            .await?;
-    }
+    sqlx::query("ANALYZE").execute(pool).await?;
     Ok(())
 }

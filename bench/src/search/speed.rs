@@ -13,7 +13,7 @@ use tusou_testkit::{Service, World};
 use super::load::{self, Load, closed, open, percentile};
 use super::recall::index::Index;
 use super::rows;
-use super::stamps::stamps_folder;
+use super::vectors::sources::stamps_folder;
 use super::vectors::{Rows, Vectors, captions};
 use crate::dice::Dice;
 use crate::documents;

@@ -6,25 +6,18 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use image::{RgbImage, imageops};
+use image::RgbImage;
 use tusou_contract::ImageFormat;
 use tusou_model::decode::{Detail, Limits, decode};
 
 use super::vectors::captions::{LANGUAGES, caption};
-use super::vectors::sources::{files, folder};
+use super::vectors::sources::{files, stamps_folder};
+use shared::{KINDS, squared};
 
-const KINDS: [&str; 10] = [
-    "animals",
-    "food",
-    "household",
-    "vehicles",
-    "clothes",
-    "plants",
-    "hobbies",
-    "sports",
-    "military",
-    "seasonal",
-];
+/// What the model's own test of recall looks at, so that both mean the same stamps.
+#[path = "../../../crates/model/tests/common/stamps.rs"]
+mod shared;
+
 const LIMITS: Limits = Limits {
     max_pixels: 50_000_000,
     max_memory: 400 << 20,
@@ -66,36 +59,17 @@ impl Stamp {
     /// Its pixels, over white in the middle of a white square.
     pub(crate) fn square(&self) -> anyhow::Result<RgbImage> {
         let stamp = png(&self.file)?;
-        let (width, height) = stamp.dimensions();
-        // As the script rounds: down.
-        let side = width.max(height) * 11 / 10;
-        let mut square = RgbImage::from_pixel(side, side, image::Rgb([255; 3]));
-        let (x, y) = ((side - width) / 2, (side - height) / 2);
-        imageops::replace(&mut square, &stamp, x.into(), y.into());
-        Ok(square)
+        Ok(squared(&stamp))
     }
-}
-
-/// Where the stamps are.
-pub(crate) fn stamps_folder() -> anyhow::Result<PathBuf> {
-    folder(
-        "TUSOU_STAMPS",
-        "tuxpaint-stamps-default/usr/share/tuxpaint/stamps",
-    )
-}
-
-/// Where the handbook is.
-pub(crate) fn handbook_folder() -> anyhow::Result<PathBuf> {
-    folder(
-        "TUSOU_HANDBOOK",
-        "debian-handbook/usr/share/doc/debian-handbook/html",
-    )
 }
 
 /// A PNG's pixels as the crawler and the encoder see them: transparency over white.
 pub(crate) fn png(file: &Path) -> anyhow::Result<RgbImage> {
-    let bytes = std::fs::read(file)?;
-    decode(&bytes, ImageFormat::Png, &LIMITS, Detail::Whole)
+    decoded(&std::fs::read(file)?, file)
+}
+
+fn decoded(bytes: &[u8], file: &Path) -> anyhow::Result<RgbImage> {
+    decode(bytes, ImageFormat::Png, &LIMITS, Detail::Whole)
         .with_context(|| file.display().to_string())
 }
 
@@ -109,7 +83,7 @@ pub(crate) fn large(folder: &Path, side: u32) -> anyhow::Result<Vec<(PathBuf, Rg
         if !is_png || !seen.insert(tusou_contract::ImageId::of(&bytes)) {
             continue;
         }
-        let pixels = png(&file)?;
+        let pixels = decoded(&bytes, &file)?;
         if pixels.width().min(pixels.height()) > side {
             large.push((file, pixels));
         }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use image::RgbImage;
 use tusou_model::{Device, Pack, Runtime, TextModel, VisionModel};
 
-use crate::encoder::ours::root;
+use crate::peer::root;
 
 /// Pictures that a model embeds at once.
 const BATCH: usize = 16;

@@ -6,25 +6,14 @@
 //! German; chance is .027.
 
 mod common;
+#[path = "common/stamps.rs"]
+mod stamps;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use tusou_model::RgbImage;
+use stamps::{KINDS, squared};
 
-/// The kinds of stamps that are pictures of things.
-const KINDS: [&str; 10] = [
-    "animals",
-    "food",
-    "household",
-    "vehicles",
-    "clothes",
-    "plants",
-    "hobbies",
-    "sports",
-    "military",
-    "seasonal",
-];
 const BATCH: usize = 32;
 
 struct Stamp {
@@ -77,14 +66,6 @@ fn words_find_their_stamps() {
             "{language}: recall@10 {recall:.3} is below {floor}"
         );
     }
-}
-
-fn squared(stamp: &RgbImage) -> RgbImage {
-    let side = stamp.width().max(stamp.height()) * 11 / 10;
-    let mut square = RgbImage::from_pixel(side, side, image::Rgb([255; 3]));
-    let (x, y) = ((side - stamp.width()) / 2, (side - stamp.height()) / 2);
-    image::imageops::replace(&mut square, stamp, x.into(), y.into());
-    square
 }
 
 fn read_stamps(folder: &Path) -> Vec<Stamp> {

@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::SplitMix64;
+
 /// Cases of a target where [`CASES`] says nothing: seconds, for every run of the tests.
 const DEFAULT_CASES: u64 = 2_000;
 
@@ -161,29 +163,22 @@ fn number(variable: &str) -> Option<u64> {
     }
 }
 
-/// Numbers that look random and are the same for the same start (SplitMix64).
+/// Numbers that look random and are the same for the same start.
 #[derive(Debug)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Dice(SplitMix64);
 
 impl Dice {
     pub(crate) fn new(start: u64) -> Self {
-        Self(start.wrapping_mul(0xd134_2543_de82_ef95))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        Self(SplitMix64::new(start.wrapping_mul(0xd134_2543_de82_ef95)))
     }
 
     /// Below `end`, which is one at least.
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("it is below a length")
+        usize::try_from(self.0.bits() % end as u64).expect("it is below a length")
     }
 
     pub(crate) fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[7]
+        self.0.bits().to_le_bytes()[7]
     }
 
     pub(crate) fn choice<'a, T>(&mut self, among: &'a [T]) -> &'a T {

@@ -8,14 +8,14 @@ use image::{RgbImage, imageops};
 use tusou_contract::ImageFormat;
 use tusou_model::{overlap, phash, thumbnail};
 
+use super::alike::alike;
 use super::change::KINDS;
 use super::{Towers, cosine, decoded, say};
-use crate::search::stamps::{handbook_folder, large, png, stamps_folder};
+use crate::search::stamps::{large, png};
+use crate::search::vectors::sources::{handbook_folder, stamps_folder};
 
 /// Both sides are to be longer than so many pixels, as in the test of copies.
 const SIDE: u32 = 200;
-/// Pairs of different pictures that were looked at, with what they are.
-const ALIKE: &str = include_str!("../../../../crates/testkit/tests/it/copies/alike.txt");
 /// From here on pairs were looked at: below, no rule may say that they are the same.
 const LEAST: f32 = 0.5;
 /// From here on no rule asks for more.
@@ -147,23 +147,20 @@ fn middle(picture: &RgbImage) -> RgbImage {
 }
 
 pub(super) fn run(model: &mut Towers) -> anyhow::Result<()> {
-    let (mut names, mut files) = (Vec::new(), Vec::new());
+    let (mut names, mut files, mut originals) = (Vec::new(), Vec::new(), Vec::new());
     for (kind, folder) in [
         ("stamps", stamps_folder()?),
         ("handbook", handbook_folder()?),
     ] {
-        for (file, _) in large(&folder, SIDE)? {
+        for (file, pixels) in large(&folder, SIDE)? {
             let inner = match kind {
                 "handbook" => Path::new(file.file_name().context("it is a file")?),
                 _ => file.strip_prefix(&folder)?,
             };
             names.push(format!("{kind}/{}", inner.with_extension("").display()));
+            originals.push(Seen::of(model, &pixels)?);
             files.push(file);
         }
-    }
-    let mut originals = Vec::new();
-    for file in &files {
-        originals.push(Seen::of(model, &png(file)?)?);
     }
     let different =
         |one: usize, other: usize| one != other && !is_alike(&names[one], &names[other]);
@@ -241,18 +238,5 @@ pub(super) fn run(model: &mut Towers) -> anyhow::Result<()> {
 
 /// Whether two different files may count as one picture, or as a series.
 fn is_alike(one: &str, other: &str) -> bool {
-    let fits = |pattern: &str, name: &str| match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => name == pattern,
-    };
-    let mut lines = ALIKE.lines().filter(|line| !line.starts_with('#'));
-    one == other
-        || lines.any(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let [what, a, b] = words[..] else {
-                return false;
-            };
-            what != "false"
-                && ((fits(a, one) && fits(b, other)) || (fits(a, other) && fits(b, one)))
-        })
+    one == other || alike(one, other).is_some_and(|what| what != "false")
 }

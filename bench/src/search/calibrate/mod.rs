@@ -3,6 +3,8 @@
 //! Prints the tables of `docs/search.md`. No two runs differ. Every threshold is chosen on one half of the queries and
 //! judged on the other; which half a query is in is told by a digest of its picture's name or of its words.
 
+#[path = "../../../../crates/testkit/tests/it/copies/alike.rs"]
+mod alike;
 #[path = "../../../../crates/testkit/tests/it/copies/change.rs"]
 mod change;
 mod copies;

@@ -11,8 +11,9 @@ use super::rates::{Foreign, HEAD, Known, Rates, choose, steps};
 use super::{Towers, chooses, cosine, say};
 use crate::dice::Dice;
 use crate::encoder::photos;
-use crate::search::stamps::{Stamp, handbook_folder, large};
+use crate::search::stamps::{Stamp, large};
 use crate::search::vectors::sources::files;
+use crate::search::vectors::sources::handbook_folder;
 
 const SIDE: u32 = 100;
 const FOUND: usize = 10;

@@ -2,8 +2,9 @@
 
 use super::rates::{Foreign, HEAD, Known, Rates, choose, separation, steps};
 use super::{Towers, chooses, cosine, say};
-use crate::search::stamps::{Stamp, handbook_folder, large};
+use crate::search::stamps::{Stamp, large};
 use crate::search::vectors::captions::LANGUAGES;
+use crate::search::vectors::sources::handbook_folder;
 
 /// Language, kind and words, by tabs.
 const OUTSIDE: &str = include_str!("../outside.txt");

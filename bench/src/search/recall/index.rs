@@ -12,6 +12,7 @@ use tusou_platform::elastic::{BulkItem, BulkOutcome};
 use tusou_testkit::World;
 
 use crate::documents::document;
+use crate::search::load::percentile;
 use crate::search::vectors::Rows;
 
 pub(super) const K: usize = 10;
@@ -59,9 +60,7 @@ pub(super) struct Answers {
 impl Answers {
     /// The time in the middle of these and others.
     pub(super) fn p50(&self, others: &Self) -> f64 {
-        let mut times = [&self.times[..], &others.times].concat();
-        times.sort_by(f64::total_cmp);
-        times.get(times.len() / 2).copied().unwrap_or_default()
+        percentile(&[&self.times[..], &others.times].concat(), 0.5)
     }
 }
 

@@ -15,7 +15,8 @@ use tusou_contract::mapping::{IMAGE_EMBEDDING, ModelField};
 use tusou_model::{Device, Pack, Runtime, TextModel};
 
 use crate::dice::{Dice, normalize};
-use crate::encoder::ours::{root, runtime};
+use crate::encoder::ours::runtime;
+use crate::peer::root;
 use crate::report;
 use sources::{Sources, sha256};
 

@@ -10,7 +10,8 @@ use tusou_contract::ImageFormat;
 use tusou_model::RgbImage;
 use tusou_model::decode::{Detail, Limits, decode};
 
-use crate::encoder::{ours::root, photos};
+use crate::encoder::photos;
+use crate::peer::root;
 
 /// The photographs of the encoder's benchmark.
 const PHOTOS: u32 = 32;
@@ -40,14 +41,8 @@ pub(crate) struct Sources {
 impl Sources {
     /// Finds those that can be cut.
     pub(crate) fn find() -> anyhow::Result<Self> {
-        let stamps = folder(
-            "TUSOU_STAMPS",
-            "tuxpaint-stamps-default/usr/share/tuxpaint/stamps",
-        )?;
-        let handbook = folder(
-            "TUSOU_HANDBOOK",
-            "debian-handbook/usr/share/doc/debian-handbook/html",
-        )?;
+        let stamps = stamps_folder()?;
+        let handbook = handbook_folder()?;
         let mut all = BTreeMap::new();
         for folder in [&stamps, &handbook] {
             for file in files(folder, "png")? {
@@ -89,7 +84,23 @@ impl Sources {
     }
 }
 
-pub(crate) fn folder(variable: &str, below_programs: &str) -> anyhow::Result<PathBuf> {
+/// Where the stamps are.
+pub(crate) fn stamps_folder() -> anyhow::Result<PathBuf> {
+    folder(
+        "TUSOU_STAMPS",
+        "tuxpaint-stamps-default/usr/share/tuxpaint/stamps",
+    )
+}
+
+/// Where the handbook is.
+pub(crate) fn handbook_folder() -> anyhow::Result<PathBuf> {
+    folder(
+        "TUSOU_HANDBOOK",
+        "debian-handbook/usr/share/doc/debian-handbook/html",
+    )
+}
+
+fn folder(variable: &str, below_programs: &str) -> anyhow::Result<PathBuf> {
     let named = std::env::var_os(variable).map(PathBuf::from);
     let folder = named.unwrap_or_else(|| root().join(".stack/programs").join(below_programs));
     ensure!(

@@ -1,12 +1,14 @@
 //! Copies of a picture are found by `copy_embedding`, through the whole system: crawled, encoded, indexed,
 //! searched. What was seen is in `docs/encoder.md`.
 
+mod alike;
 mod change;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use alike::alike;
 use image::RgbImage;
 use serde_json::json;
 use tusou_contract::{ImageFormat, ImageId};
@@ -26,8 +28,6 @@ const DEFAULT_EVERY: usize = 8;
 const EVERY: &str = "TUSOU_COPIES_EVERY";
 /// Pictures of a page of the site.
 const PAGE: usize = 50;
-/// Pairs of different pictures that were looked at, with what they are.
-const ALIKE: &str = include_str!("alike.txt");
 
 struct Original {
     /// `stamps/food/fruit/kiwi`, `handbook/ssh-L`: the same in every language.
@@ -130,25 +130,6 @@ async fn copy_pack(world: &mut World) -> PathBuf {
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// What `alike.txt` says of two pictures.
-fn alike(one: &str, other: &str) -> Option<&'static str> {
-    let fits = |pattern: &str, name: &str| match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => name == pattern,
-    };
-    let lines = ALIKE
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.is_empty());
-    lines
-        .map(|line| {
-            let mut words = line.split_whitespace();
-            let mut next = || words.next().expect("a line has three words");
-            (next(), next(), next())
-        })
-        .find(|(_, a, b)| (fits(a, one) && fits(b, other)) || (fits(a, other) && fits(b, one)))
-        .map(|(what, _, _)| what)
 }
 
 /// Counts the pairs of different originals that the threshold calls copies, by what they are; all must
