@@ -17,6 +17,8 @@ const WINDOW: usize = 8;
 const WINDOW_TIME: Duration = Duration::from_secs(30);
 /// More in flight, or larger bulks, are kept if they bring so much more.
 const GAIN: f64 = 1.05;
+/// And if it is so many times what one window differs from another by chance.
+const CHANCE: f64 = 2.0;
 /// Fewer in flight are kept if they lose no more than to this.
 const LOSS: f64 = 0.98;
 /// Windows between two rounds of trying; doubled after each round that brought nothing.
@@ -25,8 +27,8 @@ const HOLD: u32 = 16;
 const MOST_HOLD: u32 = 256;
 /// Where it begins.
 const FIRST_IN_FLIGHT: usize = 2;
-/// The part of `indexer.bulk_documents` that the first bulks have.
-const FIRST_SHARE: usize = 2;
+/// Documents in the first bulks: with vectors of 512 numbers, of 100 to 1,000 the fastest, if by little.
+const FIRST_DOCUMENTS: usize = 500;
 
 /// What may be tried, in this order.
 const TRIALS: [Trial; 3] = [
@@ -71,17 +73,46 @@ pub(super) struct Ticket {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
-    /// Measures what the present limits bring, before the trial at this place in [`TRIALS`].
-    Measure(usize),
-    /// Measures what the trial brings.
+    /// Rests for so many windows, and measures the last of them.
+    Hold(u32, Rates),
+    /// Measures what the trial at this place in [`TRIALS`] brings.
     Try {
         place: usize,
         before: Limits,
         /// Documents a second before it.
         rate: f64,
     },
-    /// Rests for so many windows.
-    Hold(u32),
+}
+
+/// Documents a second of some windows.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Rates {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Rates {
+    fn add(&mut self, rate: f64) {
+        self.count += 1.0;
+        self.sum += rate;
+        self.squares += rate * rate;
+    }
+
+    fn mean(self) -> f64 {
+        self.sum / self.count.max(1.0)
+    }
+
+    /// The standard deviation of one window, as a part of the mean; 0 where it is not known.
+    fn spread(self) -> f64 {
+        let mean = self.mean();
+        let variance = self.squares / self.count.max(1.0) - mean * mean;
+        if mean > 0.0 {
+            variance.max(0.0).sqrt() / mean
+        } else {
+            0.0
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -94,6 +125,8 @@ pub(super) struct Pace {
     phase: Phase,
     /// Of the next rest, in windows.
     hold: u32,
+    /// How far one window is from another by chance, as a part of it.
+    spread: f64,
     window: Window,
 }
 
@@ -117,13 +150,14 @@ impl Pace {
             most,
             limits: Limits {
                 in_flight: most.in_flight.min(FIRST_IN_FLIGHT),
-                documents: most.documents.div_ceil(FIRST_SHARE),
+                documents: most.documents.min(FIRST_DOCUMENTS),
                 bytes: most.bytes,
             },
             in_flight: 0,
             epoch: 0,
-            phase: Phase::Measure(0),
+            phase: Phase::Hold(1, Rates::default()),
             hold: HOLD,
+            spread: 0.0,
             window: Window::default(),
         }
     }
@@ -194,7 +228,7 @@ impl Pace {
         }
         self.set(limits);
         self.hold = HOLD;
-        self.phase = Phase::Hold(HOLD);
+        self.phase = Phase::Hold(HOLD, Rates::default());
     }
 
     /// The server, or a proxy before it, takes no body with so many bytes of documents. That is a limit of its
@@ -205,34 +239,36 @@ impl Pace {
 
     fn measured(&mut self, rate: f64) {
         match self.phase {
-            Phase::Measure(place) => self.try_from(place, rate),
+            Phase::Hold(windows, mut rates) => {
+                // What was long ago says little.
+                if windows <= HOLD {
+                    rates.add(rate);
+                }
+                self.phase = Phase::Hold(windows.saturating_sub(1), rates);
+                if windows <= 1 {
+                    self.spread = rates.spread();
+                    self.try_from(0, rates.mean());
+                }
+            }
             Phase::Try {
                 place,
                 before,
                 rate: base,
             } => {
-                let least = match TRIALS[place] {
-                    Trial::MoreInFlight | Trial::LargerBulks => base * GAIN,
-                    Trial::FewerInFlight => base * LOSS,
+                let more = TRIALS[place] != Trial::FewerInFlight;
+                let least = match more {
+                    true => base * GAIN.max(1.0 + CHANCE * self.spread),
+                    false => base * LOSS,
                 };
                 if rate >= least {
-                    // The same way on, from what it came to. Down, by the rate before: many small losses are a large one.
-                    let base = match TRIALS[place] {
-                        Trial::MoreInFlight | Trial::LargerBulks => rate,
-                        Trial::FewerInFlight => base.max(rate),
-                    };
+                    // The same way on. Down, by the best rate: many small losses are a large one.
                     self.hold = HOLD;
-                    self.try_from(place, base);
+                    self.try_from(place, if more { rate } else { base.max(rate) });
                 } else {
                     self.set(before);
-                    self.phase = match place + 1 {
-                        next if next < TRIALS.len() => Phase::Measure(next),
-                        _ => self.rest(),
-                    };
+                    self.try_from(place + 1, base);
                 }
             }
-            Phase::Hold(0 | 1) => self.phase = Phase::Measure(0),
-            Phase::Hold(windows) => self.phase = Phase::Hold(windows - 1),
         }
     }
 
@@ -251,13 +287,8 @@ impl Pace {
                 return;
             }
         }
-        self.phase = self.rest();
-    }
-
-    fn rest(&mut self) -> Phase {
-        let hold = self.hold;
-        self.hold = (hold * 2).min(MOST_HOLD);
-        Phase::Hold(hold)
+        self.phase = Phase::Hold(self.hold, Rates::default());
+        self.hold = (self.hold * 2).min(MOST_HOLD);
     }
 
     fn tried(&self, trial: Trial) -> Limits {

@@ -1,5 +1,6 @@
 //! The indexer against the real stores.
 
+mod bulks;
 mod conflicts;
 mod documents;
 mod first_loads;

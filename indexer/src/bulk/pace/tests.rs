@@ -8,7 +8,7 @@ use super::*;
 
 const MOST: Most = Most {
     in_flight: 8,
-    documents: 512,
+    documents: 2_048,
     bytes: 8 << 20,
 };
 
@@ -99,13 +99,13 @@ fn it_finds_how_many_bulks_a_server_works_on() {
 fn bulks_grow_where_a_request_costs_much_and_not_where_it_does_not() {
     let mut now = Instant::now();
     let (mut pace, mut dear) = (Pace::new(MOST), Server::of(2));
-    dear.overhead = Duration::from_millis(200);
+    dear.overhead = Duration::from_secs(1);
     run(&mut pace, &mut dear, 500, &mut now);
     assert_eq!(pace.limits().documents, MOST.documents);
     let (mut pace, mut cheap) = (Pace::new(MOST), Server::of(2));
     cheap.overhead = Duration::ZERO;
     run(&mut pace, &mut cheap, 500, &mut now);
-    assert_eq!(pace.limits().documents, MOST.documents / FIRST_SHARE);
+    assert_eq!(pace.limits().documents, FIRST_DOCUMENTS);
 }
 
 #[test]
@@ -124,15 +124,20 @@ fn what_changes_at_the_server_is_found_out_later() {
 
 #[test]
 fn noise_neither_drives_it_up_nor_holds_it_down() {
-    let mut near = 0;
     for dice in 0..50 {
         let (mut pace, mut server) = (Pace::new(MOST), Server::of(3));
         (server.noise, server.dice) = (0.5, dice);
-        run(&mut pace, &mut server, 5_000, &mut Instant::now());
-        near += u32::from((3..=5).contains(&pace.limits().in_flight));
+        let mut now = Instant::now();
+        run(&mut pace, &mut server, 5_000, &mut now);
+        // One trial may stand as it ends, so it is looked at for a while.
+        let mut found = 0;
+        for _ in 0..1_000 {
+            run(&mut pace, &mut server, 5, &mut now);
+            found += pace.limits().in_flight;
+        }
+        let found = found as f64 / 1_000.0;
+        assert!((2.8..=5.0).contains(&found), "{found} for {dice}");
     }
-    // It tries again and again, so some are caught on their way.
-    assert!(near >= 25, "{near} of 50");
 }
 
 #[test]
