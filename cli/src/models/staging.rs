@@ -14,7 +14,7 @@ pub(super) struct Staging {
     folder: PathBuf,
     place: PathBuf,
     /// Held as long as this is: one run at a time puts a model together.
-    _lock: File,
+    lock: File,
 }
 
 impl Staging {
@@ -32,7 +32,7 @@ impl Staging {
         let staging = Self {
             folder: models.join(format!(".{name}.fetching")),
             place: models.join(name),
-            _lock: lock,
+            lock,
         };
         empty(&staging.pack())?;
         Ok(staging)
@@ -92,6 +92,8 @@ impl Drop for Staging {
         let _ = fs::remove_dir_all(self.pack());
         let _ = fs::remove_dir(self.downloads());
         let _ = fs::remove_dir(&self.folder);
+        // Closing is not enough: a process that is just being started may have a copy of the file until it runs.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 
