@@ -109,6 +109,8 @@ pub(crate) enum Step {
     Hash,
     /// Documents by their ids.
     Documents,
+    /// What is counted of candidates.
+    Facets,
     /// The pages of hits.
     Rows,
 }
@@ -125,6 +127,7 @@ pub(crate) async fn timed<T>(step: Step, work: impl Future<Output = T>) -> T {
         Step::Captions => histogram!(INDEX_SECONDS, "request" => "captions"),
         Step::Hash => histogram!(INDEX_SECONDS, "request" => "hash"),
         Step::Documents => histogram!(INDEX_SECONDS, "request" => "documents"),
+        Step::Facets => histogram!(INDEX_SECONDS, "request" => "facets"),
         Step::Rows => histogram!(ROWS_SECONDS),
     }
     .record(started.elapsed());

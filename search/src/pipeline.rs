@@ -1,9 +1,10 @@
 //! The way of one search: what is asked → candidates → order, groups and counts → a page of hits with their pages.
 
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::OnceCell;
 use tusou_contract::ImageId;
 
 use crate::access::deadline::Deadline;
@@ -13,7 +14,7 @@ use crate::candidates::cursor::{self, Cursor, CursorError};
 use crate::candidates::facets::{self, Facets};
 use crate::candidates::group::{Group, group};
 use crate::candidates::kept::Weigh;
-use crate::candidates::{Candidate, MOST, weight};
+use crate::candidates::{Candidate, MOST};
 use crate::config::{CAPTIONS_OF_HIT, COPIES_OF_HIT, PAGES_OF_HIT, PICTURES_OF_GUESS};
 use crate::error::SearchError;
 use crate::find::{Found, find};
@@ -31,7 +32,7 @@ pub(crate) struct Ranked {
     groups: Vec<Group>,
     considered: Considered,
     /// Counted when somebody first wants them.
-    facets: OnceLock<Facets>,
+    facets: OnceCell<Facets>,
     /// The nearest pictures to a picture that was asked with, which tell what it shows.
     nearest: Vec<(ImageId, f32)>,
     /// What it shows, where that was needed to find more.
@@ -40,7 +41,9 @@ pub(crate) struct Ranked {
 
 impl Weigh for Ranked {
     fn weight(&self) -> usize {
-        weight(self.candidates())
+        let groups = self.groups.len() * size_of::<Group>();
+        let others: usize = self.groups.iter().map(|group| group.others.len()).sum();
+        groups + others * size_of::<Candidate>() + size_of_val(&*self.nearest)
     }
 }
 
@@ -72,19 +75,20 @@ impl Ranked {
                 below: found.below,
                 cut_off: found.cut_off,
             },
-            facets: OnceLock::new(),
+            facets: OnceCell::new(),
             groups,
             nearest,
             guess: found.guess,
         }
     }
 
-    fn facets(&self) -> &Facets {
-        self.facets.get_or_init(|| facets::count(self.candidates()))
-    }
-
-    fn candidates(&self) -> impl Iterator<Item = &Candidate> + Clone {
-        self.groups.iter().flat_map(Group::members)
+    async fn facets(&self, app: &App) -> Result<&Facets, SearchError> {
+        let count = async || {
+            let members = self.groups.iter().flat_map(Group::members);
+            let ids: Vec<ImageId> = members.map(|member| member.image_id).collect();
+            Ok(facets::count(&requests::traits(app, &ids).await?))
+        };
+        self.facets.get_or_try_init(count).await
     }
 }
 
@@ -99,12 +103,21 @@ pub(crate) async fn search(app: &App, ask: &Ask) -> Result<Answer, SearchError> 
 
     let images: Vec<ImageId> = page.iter().map(|group| group.best.image_id).collect();
     let nearest = if from == 0 { &*ranked.nearest } else { &[] };
-    let mut wanted = images.clone();
-    let others = nearest.iter().map(|(id, _)| *id);
-    wanted.extend(others.filter(|id| !images.contains(id)));
-    let documents = requests::shown(app, &wanted);
-    let (documents, pages) = tokio::join!(documents, pages(app, &images, PAGES_OF_HIT));
-    let (mut documents, mut pages) = (documents?, pages?);
+    let mut wanted: HashSet<ImageId> = images.iter().copied().collect();
+    wanted.extend(page.iter().flat_map(copies).map(|copy| copy.image_id));
+    wanted.extend(nearest.iter().map(|(id, _)| *id));
+    let wanted: Vec<ImageId> = wanted.into_iter().collect();
+    let facets = async {
+        match ask.facets {
+            true => ranked.facets(app).await.map(Some),
+            false => Ok(None),
+        }
+    };
+    let (mut documents, mut pages, facets) = tokio::try_join!(
+        requests::shown(app, &wanted),
+        pages(app, &images, PAGES_OF_HIT),
+        facets
+    )?;
     let best_guess = match &ranked.guess {
         Some(guess) if from == 0 => Some(guess.clone()),
         _ => guess_of(nearest, &documents),
@@ -114,17 +127,22 @@ pub(crate) async fn search(app: &App, ask: &Ask) -> Result<Answer, SearchError> 
         .iter()
         .filter_map(|group| {
             let shown = documents.remove(&group.best.image_id)?;
-            Some(hit(group, shown, &mut pages))
+            let copies = copies(group).filter_map(|copy| documents.get(&copy.image_id));
+            Some(hit(
+                group,
+                shown,
+                copies.map(Copy::of).collect(),
+                &mut pages,
+            ))
         })
         .collect();
-    let facets = ask.facets.then(|| ranked.facets().clone());
     cursor.place = u16::try_from(until).expect("there are at most a thousand groups");
     Ok(Answer {
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         mode: ranked.mode.name(),
         hits,
         considered: ranked.considered,
-        facets,
+        facets: facets.cloned(),
         best_guess,
         next: (until < ranked.groups.len()).then(|| cursor.encode()),
     })
@@ -205,7 +223,17 @@ pub(crate) async fn pages(
         })?
 }
 
-fn hit(group: &Group, mut shown: Shown, pages: &mut HashMap<ImageId, Vec<Sighting>>) -> Hit {
+/// The copies that are shown with a hit.
+fn copies(group: &Group) -> impl Iterator<Item = &Candidate> {
+    group.others.iter().take(COPIES_OF_HIT)
+}
+
+fn hit(
+    group: &Group,
+    mut shown: Shown,
+    copies: Vec<Copy>,
+    pages: &mut HashMap<ImageId, Vec<Sighting>>,
+) -> Hit {
     shown.captions.truncate(CAPTIONS_OF_HIT);
     Hit {
         score: group.best.cosine,
@@ -220,18 +248,20 @@ fn hit(group: &Group, mut shown: Shown, pages: &mut HashMap<ImageId, Vec<Sightin
         sightings: shown.sightings,
         captions: shown.captions,
         rights: shown.rights,
-        copies: group.others.iter().take(COPIES_OF_HIT).map(copy).collect(),
+        copies,
         copies_total: group.others.len(),
     }
 }
 
-fn copy(candidate: &Candidate) -> Copy {
-    Copy {
-        image_id: candidate.image_id,
-        width: candidate.width,
-        height: candidate.height,
-        format: candidate.format.to_string(),
-        thumbnail: thumbnail_path(&candidate.image_id),
+impl Copy {
+    fn of(shown: &Shown) -> Self {
+        Self {
+            image_id: shown.image_id,
+            width: shown.width,
+            height: shown.height,
+            format: shown.format.clone(),
+            thumbnail: thumbnail_path(&shown.image_id),
+        }
     }
 }
 

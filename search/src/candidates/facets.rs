@@ -11,12 +11,31 @@ use utoipa::ToSchema;
 
 pub(crate) use classes::{Shape, SizeClass};
 
-use super::Candidate;
+use tusou_contract::document::aspect;
 
 /// The most hosts and the most licences that are told.
 const MOST: usize = 20;
 /// What stands for no licence.
 pub(crate) const NO_LICENSE: &str = "none";
+
+/// What is counted of a candidate.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Traits {
+    /// Pixels across.
+    pub(crate) width: u32,
+    /// Pixels down.
+    pub(crate) height: u32,
+    /// Format of the original.
+    pub(crate) format: String,
+    /// Main colours by name.
+    pub(crate) colors: Vec<String>,
+    /// Host names of pages and pictures.
+    pub(crate) hosts: Vec<String>,
+    /// Address of the licence.
+    pub(crate) license: Option<String>,
+    /// The first sighting, in milliseconds since 1970 (UTC).
+    pub(crate) first_seen_ms: i64,
+}
 
 /// The candidates of a search, counted. Each list has the most frequent first, ties by value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -47,11 +66,11 @@ pub(crate) struct Facet {
 }
 
 /// Counts the candidates, each value once a candidate.
-pub(crate) fn count<'a>(candidates: impl IntoIterator<Item = &'a Candidate>) -> Facets {
+pub(crate) fn count(candidates: &[Traits]) -> Facets {
     let (mut format, mut color, mut host) = (Tally::default(), Tally::default(), Tally::default());
     let (mut size, mut shape, mut license) = (Tally::default(), Tally::default(), Tally::default());
     let mut years: HashMap<i32, u32> = HashMap::new();
-    for (number, candidate) in candidates.into_iter().enumerate() {
+    for (number, candidate) in candidates.iter().enumerate() {
         format.add(number, &candidate.format);
         for name in &candidate.colors {
             color.add(number, name);
@@ -59,8 +78,10 @@ pub(crate) fn count<'a>(candidates: impl IntoIterator<Item = &'a Candidate>) -> 
         for name in &candidate.hosts {
             host.add(number, name);
         }
-        size.add(number, SizeClass::of(candidate.pixels()).name());
-        shape.add(number, Shape::of(candidate.aspect()).name());
+        let (width, height) = (candidate.width, candidate.height);
+        let pixels = u64::from(width) * u64::from(height);
+        size.add(number, SizeClass::of(pixels).name());
+        shape.add(number, Shape::of(aspect(width, height)).name());
         license.add(number, candidate.license.as_deref().unwrap_or(NO_LICENSE));
         *years.entry(year(candidate.first_seen_ms)).or_default() += 1;
     }
@@ -128,10 +149,24 @@ fn in_order(mut facets: Vec<Facet>) -> Vec<Facet> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Names;
-    use super::super::tests::candidate;
     use super::*;
     use time::macros::datetime;
+
+    fn plain() -> Traits {
+        Traits {
+            width: 640,
+            height: 480,
+            format: "jpeg".into(),
+            colors: Vec::new(),
+            hosts: Vec::new(),
+            license: None,
+            first_seen_ms: 0,
+        }
+    }
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
 
     fn told(facets: &[Facet]) -> Vec<(&str, u32)> {
         facets
@@ -142,30 +177,29 @@ mod tests {
 
     #[test]
     fn each_value_is_counted_once_a_candidate_the_most_frequent_first() {
-        let mut names = Names::default();
         let milliseconds = |at: OffsetDateTime| at.unix_timestamp() * 1_000;
         let list = [
-            Candidate {
-                colors: names.all(&["red", "blue"]),
-                hosts: names.all(&["b.org", "a.org", "b.org"]),
-                license: Some(names.name("https://example.org/by")),
+            Traits {
+                colors: texts(&["red", "blue"]),
+                hosts: texts(&["b.org", "a.org", "b.org"]),
+                license: Some("https://example.org/by".into()),
                 first_seen_ms: milliseconds(datetime!(2025-12-31 23:59 UTC)) + 59_999,
-                ..candidate("a")
+                ..plain()
             },
-            Candidate {
-                colors: names.all(&["red"]),
-                hosts: names.all(&["a.org"]),
+            Traits {
+                colors: texts(&["red"]),
+                hosts: texts(&["a.org"]),
                 width: 4_000,
                 height: 3_000,
-                format: names.name("png"),
+                format: "png".into(),
                 first_seen_ms: milliseconds(datetime!(2026-01-01 00:00 UTC)),
-                ..candidate("b")
+                ..plain()
             },
-            Candidate {
+            Traits {
                 width: 100,
                 height: 200,
                 first_seen_ms: -1,
-                ..candidate("c")
+                ..plain()
             },
         ];
         let facets = count(&list);
@@ -189,16 +223,15 @@ mod tests {
     fn the_many_are_cut_and_no_licence_is_told_however_rare() {
         let mut list = Vec::new();
         for number in 0..30 {
-            for copy in 0..2 {
-                list.push(Candidate {
-                    hosts: [format!("h{number:02}").into()].into(),
-                    license: Some(format!("l{number:02}").into()),
-                    ..candidate(&format!("{number} {copy}"))
-                });
-            }
+            let one = Traits {
+                hosts: vec![format!("h{number:02}")],
+                license: Some(format!("l{number:02}")),
+                ..plain()
+            };
+            list.extend([one.clone(), one]);
         }
         assert_eq!(count(&list).license.len(), 20);
-        list.push(candidate("unlicensed"));
+        list.push(plain());
         let facets = count(&list);
         assert_eq!(facets.host.len(), 20);
         assert_eq!(facets.host[19].value, "h19");

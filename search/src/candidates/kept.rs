@@ -64,13 +64,13 @@ impl<T: Weigh + ?Sized + Send + Sync + 'static> Kept<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Candidate;
     use super::super::tests::candidate;
-    use super::super::{Candidate, weight};
     use super::*;
 
     impl Weigh for [Candidate] {
         fn weight(&self) -> usize {
-            weight(self)
+            size_of_val(self)
         }
     }
 
@@ -93,7 +93,7 @@ mod tests {
 
     #[tokio::test]
     async fn more_than_fits_puts_out_the_least_lately_used_and_never_the_new_one() {
-        let one = weight(list(10).iter()) as u64;
+        let one = list(10).weight() as u64;
         let kept = Kept::bounded(LONG, 3 * one);
         for number in 0..3 {
             kept.insert(number, 0, list(10)).await;

@@ -1,5 +1,6 @@
-//! The candidates of a search: what may become a hit, with what sorting, counting and grouping need of it.
-//! They are many, so each is as little as it can be: values that Elasticsearch keeps in columns.
+//! The candidates of a search: what may become a hit, with what sorting and grouping need of it. They are many, so each
+//! is as little as it can be, in values that Elasticsearch keeps in columns: six of a thousand documents cost about what
+//! their ids cost, and ten twice that, so what is only counted is asked for apart.
 
 use std::collections::BTreeSet;
 
@@ -8,24 +9,13 @@ use serde_json::{Value, json};
 use tusou_contract::ImageId;
 use tusou_contract::document::phash_bits;
 
+use super::documents::only;
 use super::reply::ask;
 use crate::app::App;
-use crate::candidates::{Candidate, MOST, Names};
+use crate::candidates::facets::Traits;
+use crate::candidates::{Candidate, MOST};
 use crate::error::SearchError;
 use crate::metrics::{Step, timed};
-
-/// The columns that a candidate is read from.
-const COLUMNS: [&str; 9] = [
-    "image_id",
-    "width",
-    "height",
-    "bytes",
-    "format",
-    "colors",
-    "hosts",
-    "rights.license",
-    "phash",
-];
 
 /// Candidates, the best first.
 #[derive(Debug, Default)]
@@ -65,14 +55,37 @@ pub(crate) async fn by_hash(
 ) -> Result<Candidates, SearchError> {
     let mut clauses = filters.to_vec();
     clauses.push(json!({"terms": {"phash_bands": bands}}));
-    let mut body = columns();
+    let mut body = candidates();
     body["query"] = json!({"bool": {"filter": clauses}});
     read(timed(Step::Hash, ask(app, &body)).await?, |_| None)
 }
 
+/// What is counted of the documents with these ids; of one that the index no longer holds, nothing.
+pub(crate) async fn traits(app: &App, ids: &[ImageId]) -> Result<Vec<Traits>, SearchError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut body = columns(&[
+        "width",
+        "height",
+        "format",
+        "colors",
+        "hosts",
+        "rights.license",
+    ]);
+    body["query"] = only(ids);
+    let hits: Vec<Hit<TraitColumns>> = timed(Step::Facets, ask(app, &body)).await?;
+    hits.into_iter().map(|hit| hit.fields.read()).collect()
+}
+
 /// The part of a body that says what is wanted of each candidate.
-fn columns() -> Value {
-    let mut columns: Vec<Value> = COLUMNS.iter().map(|name| json!(name)).collect();
+fn candidates() -> Value {
+    columns(&["image_id", "width", "height", "bytes", "phash"])
+}
+
+/// The part of a body that asks for columns of at most [`MOST`] documents.
+fn columns(names: &[&str]) -> Value {
+    let mut columns: Vec<Value> = names.iter().map(|name| json!(name)).collect();
     columns.push(json!({"field": "first_seen", "format": "epoch_millis"}));
     json!({
         "size": MOST,
@@ -86,7 +99,7 @@ fn columns() -> Value {
 
 /// The body of [`by_vector`].
 fn nearest(field: &str, vector: &[f32], filters: &[Value]) -> Value {
-    let mut body = columns();
+    let mut body = candidates();
     body["knn"] = json!({
         "field": field, "query_vector": vector, "k": MOST, "num_candidates": MOST,
     });
@@ -98,7 +111,7 @@ fn nearest(field: &str, vector: &[f32], filters: &[Value]) -> Value {
 
 /// The body of [`by_captions`].
 fn said(words: &str, filters: &[Value]) -> Value {
-    let mut body = columns();
+    let mut body = candidates();
     body["query"] = json!({"bool": {
         "must": {"match": {"captions": {"query": words, "minimum_should_match": "2<75%"}}},
         // Scripts without spaces are split into single characters: their order is what says the word.
@@ -114,11 +127,11 @@ fn cosine(score: f64) -> Option<f32> {
 }
 
 #[derive(Debug, Deserialize)]
-struct Hit {
+struct Hit<C> {
     _index: String,
     #[serde(default)]
     _score: Option<f64>,
-    fields: Columns,
+    fields: C,
 }
 
 /// Each a list: a column may hold several values, or none.
@@ -128,6 +141,15 @@ struct Columns {
     width: [u32; 1],
     height: [u32; 1],
     bytes: [u64; 1],
+    first_seen: [String; 1],
+    #[serde(default)]
+    phash: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TraitColumns {
+    width: [u32; 1],
+    height: [u32; 1],
     format: [String; 1],
     first_seen: [String; 1],
     #[serde(default)]
@@ -136,17 +158,16 @@ struct Columns {
     hosts: Vec<String>,
     #[serde(rename = "rights.license", default)]
     license: Vec<String>,
-    #[serde(default)]
-    phash: Vec<String>,
 }
 
-fn read(hits: Vec<Hit>, cosine: impl Fn(f64) -> Option<f32>) -> Result<Candidates, SearchError> {
+fn read(
+    hits: Vec<Hit<Columns>>,
+    cosine: impl Fn(f64) -> Option<f32>,
+) -> Result<Candidates, SearchError> {
     let mut read = Candidates::default();
-    let mut names = Names::default();
     for hit in hits {
         let cosine = cosine(hit._score.unwrap_or_default());
-        let candidate = candidate(hit.fields, cosine, &mut names)?;
-        read.list.push(candidate);
+        read.list.push(hit.fields.read(cosine)?);
         if !read.indexes.contains(&hit._index) {
             read.indexes.insert(hit._index);
         }
@@ -154,27 +175,39 @@ fn read(hits: Vec<Hit>, cosine: impl Fn(f64) -> Option<f32>) -> Result<Candidate
     Ok(read)
 }
 
-fn candidate(
-    columns: Columns,
-    cosine: Option<f32>,
-    names: &mut Names,
-) -> Result<Candidate, SearchError> {
-    let [first_seen] = columns.first_seen;
-    Ok(Candidate {
-        image_id: columns.image_id[0],
-        cosine,
-        // Whoever puts candidates in order says it.
-        relevance: 0.0,
-        width: columns.width[0],
-        height: columns.height[0],
-        bytes: columns.bytes[0],
-        format: names.name(&columns.format[0]),
-        colors: names.all(&columns.colors),
-        hosts: names.all(&columns.hosts),
-        license: columns.license.first().map(|license| names.name(license)),
-        first_seen_ms: first_seen.parse().map_err(SearchError::internal)?,
-        phash: columns.phash.first().and_then(|hash| phash_bits(hash)),
-    })
+impl Columns {
+    fn read(self, cosine: Option<f32>) -> Result<Candidate, SearchError> {
+        Ok(Candidate {
+            image_id: self.image_id[0],
+            cosine,
+            // Whoever puts candidates in order says it.
+            relevance: 0.0,
+            width: self.width[0],
+            height: self.height[0],
+            bytes: self.bytes[0],
+            first_seen_ms: milliseconds(&self.first_seen)?,
+            phash: self.phash.first().and_then(|hash| phash_bits(hash)),
+        })
+    }
+}
+
+impl TraitColumns {
+    fn read(self) -> Result<Traits, SearchError> {
+        let [format] = self.format;
+        Ok(Traits {
+            width: self.width[0],
+            height: self.height[0],
+            format,
+            colors: self.colors,
+            hosts: self.hosts,
+            license: self.license.into_iter().next(),
+            first_seen_ms: milliseconds(&self.first_seen)?,
+        })
+    }
+}
+
+fn milliseconds([text]: &[String; 1]) -> Result<i64, SearchError> {
+    text.parse().map_err(SearchError::internal)
 }
 
 #[cfg(test)]
@@ -204,12 +237,10 @@ mod tests {
     fn a_hit_is_read_whole_and_with_the_least() {
         let hits = json!([
             {"_index": "i-1", "_score": 0.9, "fields": {
-                "image_id": [ImageId::of(b"x")], "width": [3], "height": [2], "bytes": [9], "format": ["png"],
-                "first_seen": ["1790000000000"], "colors": ["red", "blue"],
-                "hosts": ["a.example"], "rights.license": ["https://l.example/by"],
-                "phash": ["00000000000000ff"]}},
+                "image_id": [ImageId::of(b"x")], "width": [3], "height": [2], "bytes": [9],
+                "first_seen": ["1790000000000"], "phash": ["00000000000000ff"]}},
             {"_index": "i-1", "_score": 0.8, "fields": {
-                "image_id": [ImageId::of(b"y")], "width": [3], "height": [2], "bytes": [9], "format": ["png"],
+                "image_id": [ImageId::of(b"y")], "width": [3], "height": [2], "bytes": [9],
                 "first_seen": ["-1"]}},
         ]);
         let hits = serde_json::from_value(hits).expect("hits");
@@ -217,8 +248,36 @@ mod tests {
         assert_eq!(indexes.into_iter().collect::<Vec<_>>(), ["i-1"]);
         assert!((list[0].cosine.expect("of a vector") - 0.8).abs() < 1e-6);
         assert_eq!(list[0].phash, Some(255));
-        assert_eq!(list[0].license.as_deref(), Some("https://l.example/by"));
-        assert_eq!(list[1].first_seen_ms, -1);
-        assert_eq!((list[1].phash, list[1].colors.len()), (None, 0));
+        assert_eq!((list[1].first_seen_ms, list[1].phash), (-1, None));
+    }
+
+    #[test]
+    fn traits_are_read_whole_and_with_the_least() {
+        let least = json!({"width": [3], "height": [2], "format": ["png"], "first_seen": ["7"]});
+        let mut whole = least.clone();
+        whole["colors"] = json!(["red", "blue"]);
+        whole["hosts"] = json!(["a.example"]);
+        whole["rights.license"] = json!(["https://l.example/by"]);
+        let read = |columns| {
+            let columns: TraitColumns = serde_json::from_value(columns).expect("columns");
+            columns.read().expect("whole")
+        };
+        let plain = Traits {
+            width: 3,
+            height: 2,
+            format: "png".into(),
+            colors: Vec::new(),
+            hosts: Vec::new(),
+            license: None,
+            first_seen_ms: 7,
+        };
+        assert_eq!(read(least), plain);
+        let told = Traits {
+            colors: vec!["red".into(), "blue".into()],
+            hosts: vec!["a.example".into()],
+            license: Some("https://l.example/by".into()),
+            ..plain
+        };
+        assert_eq!(read(whole), told);
     }
 }

@@ -60,10 +60,15 @@ struct Hit<S> {
     _source: S,
 }
 
+/// The query for the documents with these ids.
+pub(super) fn only(ids: &[ImageId]) -> Value {
+    json!({"constant_score": {"filter": {"ids": {"values": ids}}}})
+}
+
 fn by_ids(ids: &[ImageId]) -> Value {
     json!({
         "size": ids.len(),
-        "query": {"constant_score": {"filter": {"ids": {"values": ids}}}},
+        "query": only(ids),
         "track_total_hits": false,
     })
 }
