@@ -177,6 +177,7 @@ impl Ready {
             "search by id: ours p50 {ours:.2} p99 {ours_99:.2} ms; bare k {CONSIDERED} {bare:.2} {bare_99:.2}; \
              the article's k {K} of {ARTICLE} {article:.2} {article_99:.2}"
         ));
+        report::note(&format!("search by id: {}", self.steps().await));
         let beside = [("p99_ms", ours_99), ("bare_p99_ms", bare_99)];
         Ok(vec![
             Figure::growth("search.p50_vs_bare", ours, bare, "ms", 1.5).beside(&beside),
@@ -184,6 +185,29 @@ impl Ready {
             Figure::growth("search.p50_vs_article", ours, article, "ms", 10.0)
                 .beside(&[("article_p99_ms", article_99)]),
         ])
+    }
+
+    /// Where the service's time goes, by its own metrics.
+    async fn steps(&self) -> String {
+        let mut steps = Vec::new();
+        for (step, metric, labels) in [
+            ("nearest", "search_index_seconds", r#"{request="nearest"}"#),
+            (
+                "documents",
+                "search_index_seconds",
+                r#"{request="documents"}"#,
+            ),
+            ("rows", "search_rows_seconds", ""),
+        ] {
+            let sum = self.service.metric(&format!("{metric}_sum{labels}")).await;
+            let count = self
+                .service
+                .metric(&format!("{metric}_count{labels}"))
+                .await;
+            let mean = sum / count.max(1.0) * 1_000.0;
+            steps.push(format!("{step} {mean:.2} ms"));
+        }
+        steps.join(", ")
     }
 
     /// Ten times what can be served.

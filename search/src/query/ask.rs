@@ -195,7 +195,7 @@ impl Ask {
             cursor,
             group: parameters.switch("group", true)?,
             all: parameters.switch("all", false)?,
-            facets: parameters.switch("facets", true)?,
+            facets: parameters.switch("facets", false)?,
             subject,
         })
     }
@@ -383,6 +383,6 @@ mod tests {
         let prints: std::collections::BTreeSet<u64> =
             all.iter().map(|query| print(query)).collect();
         assert_eq!(prints.len(), all.len());
-        assert_eq!(print("q=cat"), print("q=++cat+&k=7&facets=off&lang=zh"));
+        assert_eq!(print("q=cat"), print("q=++cat+&k=7&facets=on&lang=zh"));
     }
 }

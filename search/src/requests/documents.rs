@@ -107,7 +107,7 @@ pub(crate) async fn asked(
     let mut body = by_ids(&[*id]);
     // 9.2 leaves vectors out of `_source` unless it is told not to.
     body["_source"] = json!({"exclude_vectors": false, "includes": [field, PHASH]});
-    let hits: Vec<Hit<BTreeMap<String, Value>>> = ask(app, &body).await?;
+    let hits: Vec<Hit<BTreeMap<String, Value>>> = timed(Step::Documents, ask(app, &body)).await?;
     let Some(mut hit) = hits.into_iter().next() else {
         return Ok(None);
     };

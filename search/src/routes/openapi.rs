@@ -173,7 +173,7 @@ pub(super) struct Choice {
     group: Option<String>,
     /// `on` or `off`: whether pictures below the cut-off are hits too.
     all: Option<String>,
-    /// `on` or `off`: whether the candidates are counted by their properties.
+    /// `off` (unless said) or `on`: whether the candidates are counted by their properties.
     facets: Option<String>,
     /// `on` or `off`: whether pictures that the safety model scores high are left out.
     safe: Option<String>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use elasticsearch::http::Method;
-use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use elasticsearch::http::headers::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -161,11 +161,13 @@ impl Elastic {
         let body = serde_json::to_vec(body).map_err(|error| {
             ElasticError::Answer(format!("{what} that was to be asked is no JSON: {error}"))
         })?;
+        // Somebody waits for the answer, and packing a thousand candidates takes longer than sending them.
+        let plain = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let request = Request {
             what,
             method: Method::Post,
             path: &format!("/{index}/_search"),
-            headers: HeaderMap::new(),
+            headers: HeaderMap::from_iter([plain]),
             query: &[("allow_partial_search_results", "false")],
             body: Some(body.into()),
             tell_time: true,
