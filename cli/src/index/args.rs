@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use tusou_contract::mapping::IndexType;
+use tusou_contract::mapping::{IndexType, is_oversample};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -70,10 +70,10 @@ fn oversample(text: &str) -> Result<f32, String> {
     let factor: f32 = text
         .parse()
         .map_err(|_| "it is no number; give one like 3".to_owned())?;
-    if factor == 0.0 || (1.0..10.0).contains(&factor) {
+    if is_oversample(factor) {
         Ok(factor)
     } else {
-        Err("it is out of range; give 0, or 1 to below 10".to_owned())
+        Err("it is out of range; give 1 to 10, or 0 for none".to_owned())
     }
 }
 
@@ -142,7 +142,7 @@ mod tests {
         assert!(read(&["create", "--type", "ivf"]).is_err());
         assert!(read(&["create", "--shards", "0"]).is_err());
         assert!(read(&["create", "--m", "1"]).is_err());
-        for (factor, taken) in [("0", true), ("2.5", true), ("0.5", false), ("ten", false)] {
+        for (factor, taken) in [("0", true), ("10", true), ("10.5", false), ("ten", false)] {
             assert_eq!(read(&["create", "--oversample", factor]).is_ok(), taken);
         }
         assert!(read(&["create", "--preload", "false", "--ef-construction", "200"]).is_ok());

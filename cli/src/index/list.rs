@@ -62,12 +62,25 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// From so many vectors in a shard on, comparing each takes longer than people wait for (ADR 10).
+const MANY_COMPARED: u64 = 1_000_000;
+
 /// What is to be known of an index and has no column.
 fn remarks(listed: &[Listed]) -> String {
     let mut text = String::new();
     for index in listed.iter().filter(|index| index.state != "retired") {
         if let Some(settings) = &index.settings {
             text.push_str(&format!("{}: {settings}\n", index.index));
+        }
+        if let Some(settings) = &index.settings
+            && !settings.index_type.is_graph()
+            && index.documents.unwrap_or(0) / u64::from(settings.shards.max(1)) >= MANY_COMPARED
+        {
+            text.push_str(&format!(
+                "{}: each search compares every vector of a shard, which are more than {} now; a graph answers sooner                  and misses some. See \"Which type\" in docs/operate.md\n",
+                index.index,
+                number(MANY_COMPARED)
+            ));
         }
         if let Some(since) = &index.loading_since {
             text.push_str(&format!(
@@ -208,11 +221,15 @@ mod tests {
         let remarks = remarks(&indexes);
         let costly = remarks.lines().filter(|line| line.contains("mapping 1"));
         assert_eq!(costly.count(), 2, "{remarks}");
-        assert!(remarks.contains("m 16") && remarks.contains("since 2026-01-01"));
+        let settings = IndexOptions::default().to_string();
+        assert!(remarks.contains(&settings) && remarks.contains("since 2026-01-01"));
+        assert!(!remarks.contains("compares every vector"), "{remarks}");
         let text = text(&indexes);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].contains("live, searched") && lines[1].contains("1,234"));
         assert!(lines[2].contains("LOST"), "{text}");
         assert!(!lines[3].contains("LOST"), "{text}");
+        let grown = self::remarks(&[listed("live", true, Some(1_000_000))]);
+        assert!(grown.contains("compares every vector"), "{grown}");
     }
 }

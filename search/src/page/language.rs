@@ -283,6 +283,17 @@ fn chinese(error: &SearchError) -> String {
         "upload_too_slow" => "图片上传太慢，请再试一次，或换一张小一些的。".into(),
         "not_a_picture" => "无法识别为图片，请使用 JPEG、PNG、WebP、GIF 或 BMP。".into(),
         "undecodable_picture" => "图片已损坏，无法读取。".into(),
+        "rate_limited" => "请求太频繁，请稍后再试。".into(),
+        "url_refused" | "url_not_found" => {
+            "无法取得这个地址的图片，请检查地址，或直接上传图片。".into()
+        }
+        "url_unreachable" | "url_redirects" | "url_too_slow" => {
+            "图片所在的网站没有正常回应，请稍后再试，或直接上传图片。".into()
+        }
+        "url_too_large" => "这个地址的图片太大，请换一张小一些的。".into(),
+        "invalid_cursor" | "foreign_cursor" | "stale_cursor" => {
+            "这一页已经失效，请从第一页重新搜索。".into()
+        }
         "too_many_pixels" => "图片像素太多，请换一张小一些的。".into(),
         "not_found" => "这里没有内容。".into(),
         "method_not_allowed" | "unreadable_form" => "无法读取这个请求。".into(),

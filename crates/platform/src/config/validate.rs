@@ -1,6 +1,7 @@
 //! Values of the right type that still cannot work.
 
 use toml::Value;
+use tusou_contract::mapping::is_oversample;
 use url::Url;
 
 use super::sections::is_host_pattern;
@@ -102,6 +103,8 @@ fn numbers(config: &Config) -> Vec<Fault> {
             "amqp.max_deliveries" => 99,
             "crawler.max_redirects" => 20,
             "render.tabs" => 256,
+            // Each holds a bulk in memory, and waits inside the server.
+            "indexer.bulks_in_flight" => 64,
             "encoder.decode_threads" | "encoder.sessions" => 1024,
             "encoder.batch" | "database.max_connections" => 4096,
             _ => 1_000_000,
@@ -193,8 +196,7 @@ fn cluster(config: &Elasticsearch) -> Vec<Fault> {
         let reason = "is no file; give the PEM file of the authority that signed the nodes' certificates, or none";
         faults.push(fault("elasticsearch.ca_file", reason));
     }
-    let oversample = config.rescore_oversample;
-    if oversample != 0.0 && !(1.0..=10.0).contains(&oversample) {
+    if !is_oversample(config.rescore_oversample) {
         let reason = "is out of range; give 1 to 10, or 0 for none";
         faults.push(fault("elasticsearch.rescore_oversample", reason));
     }

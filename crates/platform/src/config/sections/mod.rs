@@ -146,7 +146,7 @@ pub struct Elasticsearch {
     /// Replicas of a new generation.
     pub replicas: u32,
     /// How a new generation keeps its vectors: `int8_hnsw`, `hnsw`, `int4_hnsw`, `bbq_hnsw`, `flat`, `int8_flat` or
-    /// `bbq_flat`.
+    /// `bbq_flat` (ADR 10).
     pub index_type: IndexType,
     /// Of a graph: the neighbours of each vector.
     pub hnsw_m: u32,
