@@ -119,7 +119,7 @@ fn figures(rounds: &[Round], whole: f64, raw: f64) -> Vec<Figure> {
     });
     let name = "indexer.client_cpu_vs_parallel_bulk";
     let cpu = Figure::cost(name, ours, theirs, "CPU ms/document", 5.0);
-    let whole = Figure::rate("indexer.whole", whole, raw, unit, 0.3);
+    let whole = Figure::rate("indexer.whole", whole, raw, unit, 0.15);
     vec![vs_raw, vs_parallel, cpu, whole]
 }
 

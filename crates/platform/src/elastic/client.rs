@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use elasticsearch::http::Method;
-use elasticsearch::http::headers::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use elasticsearch::http::headers::{
+    ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -24,6 +26,9 @@ use crate::config::{self, Elasticsearch};
 /// at length.
 const BULK_ANSWER: [(&str, &str); 1] =
     [("filter_path", "items.*._id,items.*.status,items.*.error")];
+
+/// Has the answer come as it is: to pack a thousand candidates, or outcomes, takes the server longer than to send them.
+const UNPACKED: (HeaderName, HeaderValue) = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 
 /// A client. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -122,6 +127,8 @@ impl Elastic {
         let mut headers = HeaderMap::new();
         let media_type = HeaderValue::from_static(encoding.media_type());
         headers.insert(CONTENT_TYPE, media_type);
+        let (name, plain) = UNPACKED;
+        headers.insert(name, plain);
         let request = Request {
             what: "a bulk",
             method: Method::Post,
@@ -161,13 +168,11 @@ impl Elastic {
         let body = serde_json::to_vec(body).map_err(|error| {
             ElasticError::Answer(format!("{what} that was to be asked is no JSON: {error}"))
         })?;
-        // Somebody waits for the answer, and packing a thousand candidates takes longer than sending them.
-        let plain = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let request = Request {
             what,
             method: Method::Post,
             path: &format!("/{index}/_search"),
-            headers: HeaderMap::from_iter([plain]),
+            headers: HeaderMap::from_iter([UNPACKED]),
             query: &[("allow_partial_search_results", "false")],
             body: Some(body.into()),
             tell_time: true,
