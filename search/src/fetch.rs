@@ -43,8 +43,10 @@ impl Fetcher {
 
     /// The picture at this address, as if it had been uploaded.
     pub(crate) async fn fetch(&self, uploads: &Uploads, url: &Url) -> Result<Upload, SearchError> {
+        // Before it is fetched: what comes from elsewhere is in memory, too, however many ask for it.
+        let room = uploads.room()?;
         let fetched = tokio::time::timeout(self.total, self.follow(url)).await;
-        uploads.take(fetched.unwrap_or_else(|_| Err(late()))?)
+        Ok(room.take(fetched.unwrap_or_else(|_| Err(late()))?))
     }
 
     async fn follow(&self, url: &Url) -> Result<bytes::Bytes, SearchError> {

@@ -54,6 +54,27 @@ pub(crate) struct Prepared {
     pub(crate) small: Option<(RgbImage, String)>,
 }
 
+/// Memory that is held for a picture which is still to come.
+#[derive(Debug)]
+pub(crate) struct Room(OwnedSemaphorePermit);
+
+impl Room {
+    /// The picture that came, at most as large as there is room for; what it does not need is given back.
+    pub(crate) fn take(mut self, bytes: Bytes) -> Upload {
+        let needed = kibibytes(bytes.len()) as usize;
+        drop(self.0.split(self.0.num_permits().saturating_sub(needed)));
+        Upload {
+            bytes,
+            _memory: Some(Arc::new(self.0)),
+        }
+    }
+}
+
+/// Memory is counted in KiB.
+fn kibibytes(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX)
+}
+
 impl Upload {
     /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -134,16 +155,14 @@ impl Uploads {
         Ok(image)
     }
 
-    /// Bytes that came another way, counted like those of an upload.
-    pub(crate) fn take(&self, bytes: Bytes) -> Result<Upload, SearchError> {
-        let kibibytes = u32::try_from(bytes.len().div_ceil(1 << 10)).unwrap_or(u32::MAX);
-        let memory = Arc::clone(&self.memory)
-            .try_acquire_many_owned(kibibytes)
-            .map_err(|_| SearchError::Busy)?;
-        Ok(Upload {
-            bytes,
-            _memory: Some(Arc::new(memory)),
-        })
+    /// Memory for the largest picture, before it is known how large the one is that comes.
+    pub(crate) fn room(&self) -> Result<Room, SearchError> {
+        Ok(Room(self.memory_of(self.max_bytes)?))
+    }
+
+    fn memory_of(&self, bytes: usize) -> Result<OwnedSemaphorePermit, SearchError> {
+        let memory = Arc::clone(&self.memory).try_acquire_many_owned(kibibytes(bytes));
+        memory.map_err(|_| SearchError::Busy)
     }
 
     /// A file's bytes. What is beyond the limit is read and thrown away, so that the sender comes
@@ -163,10 +182,7 @@ impl Uploads {
                 memory = None;
                 continue;
             }
-            let kibibytes = u32::try_from(chunk.len().div_ceil(1 << 10)).unwrap_or(u32::MAX);
-            let permit = Arc::clone(&self.memory)
-                .try_acquire_many_owned(kibibytes)
-                .map_err(|_| SearchError::Busy)?;
+            let permit = self.memory_of(chunk.len())?;
             match &mut memory {
                 Some(held) => held.merge(permit),
                 None => memory = Some(permit),
@@ -265,5 +281,29 @@ fn refused(error: &DecodeError) -> SearchError {
     match error {
         DecodeError::TooManyPixels { limit, .. } => SearchError::TooManyPixels { limit: *limit },
         other => SearchError::Undecodable(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_held_for_what_is_to_come_and_what_it_does_not_need_is_free_again() {
+        let config = tusou_platform::Config::default();
+        let mut settings = Settings::of(&config).expect("the defaults are usable");
+        settings.max_upload_bytes = 10 << 10;
+        let uploads = Uploads::new(&settings);
+        let rooms: Vec<Room> = std::iter::from_fn(|| uploads.room().ok()).collect();
+        assert_eq!(rooms.len(), UPLOADS_IN_MEMORY);
+        let mut rooms = rooms.into_iter();
+        let room = rooms.next().expect("there are some");
+        let small = room.take(Bytes::from_static(b"a small picture"));
+        assert!(uploads.room().is_err(), "nine tenths of one are free");
+        let held: Vec<_> = std::iter::from_fn(|| uploads.memory_of(1 << 10).ok()).collect();
+        assert_eq!(held.len(), 9);
+        drop((small, held, rooms));
+        let rooms: Vec<Room> = std::iter::from_fn(|| uploads.room().ok()).collect();
+        assert_eq!(rooms.len(), UPLOADS_IN_MEMORY);
     }
 }

@@ -77,7 +77,8 @@ fn remarks(listed: &[Listed]) -> String {
             && index.documents.unwrap_or(0) / u64::from(settings.shards.max(1)) >= MANY_COMPARED
         {
             text.push_str(&format!(
-                "{}: each search compares every vector of a shard, which are more than {} now; a graph answers sooner                  and misses some. See \"Which type\" in docs/operate.md\n",
+                "{}: each search compares every vector of a shard, of which there are {} or more; a graph answers \
+                 sooner and misses some: see \"Which type\" in docs/operate.md\n",
                 index.index,
                 number(MANY_COMPARED)
             ));

@@ -85,8 +85,9 @@ impl Writer {
         self.slots.limits().in_flight + BATCHES_BESIDE
     }
 
-    /// Makes jobs on a thread for such work, and writes every one to its end. What Elasticsearch is too busy for is sent again, and nothing else; what it says of an older
-    /// version is success; a document that it will never take is [`tusou_projection::Outcome::Refused`].
+    /// Makes jobs on a thread for such work, and writes every one to its end. What Elasticsearch is too busy for is sent
+    /// again, and nothing else; what it says of an older version is success; a document that it will never take is
+    /// [`tusou_projection::Outcome::Refused`].
     ///
     /// # Errors
     /// [`Error::Elastic`] where it is away or stays too busy: some jobs may have been written, and

@@ -27,7 +27,7 @@ const HOLD: u32 = 16;
 const MOST_HOLD: u32 = 256;
 /// Where it begins.
 const FIRST_IN_FLIGHT: usize = 2;
-/// Documents in the first bulks: with vectors of 512 numbers, of 100 to 1,000 the fastest, if by little.
+/// Documents in the first bulks: with vectors of 512 numbers the fastest of 100 to 1,000, if by little.
 const FIRST_DOCUMENTS: usize = 500;
 
 /// What may be tried, in this order.

@@ -30,6 +30,8 @@ pub(super) struct Texts {
     pub(super) your_picture: &'static str,
     pub(super) nothing: &'static str,
     pub(super) nothing_help: &'static str,
+    pub(super) nearest: &'static str,
+    pub(super) more: &'static str,
     pub(super) failed: &'static str,
     pub(super) retry: &'static str,
     pub(super) home: &'static str,
@@ -62,6 +64,8 @@ const ENGLISH: Texts = Texts {
     your_picture: "Your picture",
     nothing: "Nothing found",
     nothing_help: "Nothing is indexed that could be shown. Crawl a site first, or wait until its pictures are indexed, and search again.",
+    nearest: "Show what comes nearest",
+    more: "More pictures",
     failed: "That did not work",
     retry: "Try again",
     home: "New search",
@@ -94,6 +98,8 @@ const CHINESE: Texts = Texts {
     your_picture: "你的图片",
     nothing: "没有找到",
     nothing_help: "索引中还没有可以显示的图片。请先抓取网站，或等图片编入索引后再搜索。",
+    nearest: "显示最接近的图片",
+    more: "更多图片",
     failed: "没有成功",
     retry: "再试一次",
     home: "重新搜索",
@@ -174,6 +180,17 @@ impl Language {
             (Self::English, 1) => "1 picture".to_owned(),
             (Self::English, _) => format!("{hits} pictures"),
             (Self::Chinese, _) => format!("{hits} 张图片"),
+        }
+    }
+
+    /// So many pictures were looked at and are no answers.
+    pub(super) fn below(self, below: usize) -> String {
+        match (self, below) {
+            (Self::English, 1) => "1 picture was looked at, and it is not like enough.".to_owned(),
+            (Self::English, _) => {
+                format!("{below} pictures were looked at, and none is like enough.")
+            }
+            (Self::Chinese, _) => format!("看过 {below} 张图片，没有足够接近的。"),
         }
     }
 

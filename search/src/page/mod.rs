@@ -19,11 +19,20 @@ pub(crate) use self::language::Language;
 use crate::answer::{Answer, thumbnail_path};
 use crate::config::MAX_QUERY_CHARS;
 use crate::error::SearchError;
+use crate::query::Parameters;
 use crate::{problem, query};
 
-/// What was asked, as the page shows it again.
+/// What was asked, as the page shows it and asks it again.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Asked<'a> {
+pub(crate) struct Asked<'a> {
+    pub(crate) subject: Subject<'a>,
+    /// Everything that was asked.
+    pub(crate) parameters: &'a Parameters,
+}
+
+/// What was searched for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Subject<'a> {
     /// Nothing that could be read.
     Nothing,
     /// These words.
@@ -32,6 +41,31 @@ pub(crate) enum Asked<'a> {
     Picture,
     /// An indexed picture, by its id as it was written.
     Like(&'a str),
+}
+
+impl<'a> Asked<'a> {
+    /// Where nothing could be read.
+    pub(crate) const NOTHING: Asked<'static> = Asked {
+        subject: Subject::Nothing,
+        parameters: &Parameters::NONE,
+    };
+
+    /// Whether an address can ask it again, which is not so of an upload.
+    fn has_address(self) -> bool {
+        !self.parameters.lacks(&["q", "like", "url"])
+    }
+
+    /// An address of the same search from its first page on, in this language and with these parameters beside. That
+    /// of an upload has these alone.
+    fn address(self, language: Language, with: &[(&str, &str)]) -> String {
+        let parameters = match self.has_address() {
+            true => self.parameters,
+            false => &Parameters::NONE,
+        };
+        let mut all = vec![("lang", language.name())];
+        all.extend(with);
+        format!("/?{}", parameters.again(&["cursor"], &all))
+    }
 }
 
 /// What the page shows.
@@ -89,18 +123,18 @@ fn policy(style: &str) -> HeaderValue {
 fn document(language: Language, view: &View<'_>, style: &str) -> Markup {
     let texts = language.texts();
     let (asked, at_home) = match view {
-        View::Home => (Asked::Nothing, true),
+        View::Home => (Asked::NOTHING, true),
         View::Found(asked, _) | View::Failed(asked, _) => (*asked, false),
     };
-    let words = match asked {
-        Asked::Words(words) => words,
-        Asked::Nothing | Asked::Picture | Asked::Like(_) => "",
+    let words = match asked.subject {
+        Subject::Words(words) => words,
+        Subject::Nothing | Subject::Picture | Subject::Like(_) => "",
     };
-    let title = match asked {
-        Asked::Nothing => texts.tagline,
-        Asked::Words(words) => words,
-        Asked::Picture => texts.your_picture,
-        Asked::Like(_) => texts.like,
+    let title = match asked.subject {
+        Subject::Nothing => texts.tagline,
+        Subject::Words(words) => words,
+        Subject::Picture => texts.your_picture,
+        Subject::Like(_) => texts.like,
     };
     html! {
         (DOCTYPE)
@@ -151,21 +185,9 @@ fn bar(language: Language, asked: Asked<'_>, words: &str) -> Markup {
                 label for="image" { (texts.choose) }
                 button type="submit" { (texts.send) }
             }
-            a.language href=(elsewhere(other, asked)) hreflang=(other.tag()) lang=(other.tag()) { (its_name) }
+            a.language href=(asked.address(other, &[])) hreflang=(other.tag()) lang=(other.tag()) { (its_name) }
         }
     }
-}
-
-/// The same page in another language; an upload cannot be asked for again by an address.
-fn elsewhere(language: Language, asked: Asked<'_>) -> String {
-    let mut address = url::form_urlencoded::Serializer::for_suffix(String::from("/?"), 2);
-    match asked {
-        Asked::Words(words) => address.append_pair("q", words),
-        Asked::Like(id) => address.append_pair("like", id),
-        Asked::Nothing | Asked::Picture => &mut address,
-    };
-    address.append_pair("lang", language.name());
-    address.finish()
 }
 
 fn home(language: Language) -> Markup {
@@ -185,21 +207,34 @@ fn found(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {
         @if answer.hits.is_empty() {
             section.message {
                 h1 { (texts.nothing) }
-                p { (texts.nothing_help) }
+                @match answer.considered.below {
+                    0 => p { (texts.nothing_help) },
+                    below => {
+                        p { (language.below(below)) }
+                        @if asked.has_address() {
+                            p { a href=(asked.address(language, &[("all", "on")])) { (texts.nearest) } }
+                        }
+                    }
+                }
                 p { a href={ "/?lang=" (language.name()) } { (texts.home) } }
             }
         } @else {
             (asked_for(language, asked))
             h1.count {
-                strong { (language.found(answer.hits.len())) } " "
-                @match asked {
-                    Asked::Words(words) => (language.found_for(words.trim())),
-                    Asked::Like(_) => (language.found_like_this()),
-                    Asked::Picture | Asked::Nothing => (language.found_like()),
+                strong { (language.found(answer.considered.hits)) } " "
+                @match asked.subject {
+                    Subject::Words(words) => (language.found_for(words.trim())),
+                    Subject::Like(_) => (language.found_like_this()),
+                    Subject::Picture | Subject::Nothing => (language.found_like()),
                 }
                 " " small { (language.took(answer.took_ms)) }
             }
             (hits::grid(language, &answer.hits))
+            @if let Some(next) = &answer.next {
+                nav.more {
+                    a href=(asked.address(language, &[("cursor", next)])) rel="next" { (texts.more) }
+                }
+            }
         }
     }
 }
@@ -209,12 +244,12 @@ fn found(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {
 fn asked_for(language: Language, asked: Asked<'_>) -> Markup {
     let texts = language.texts();
     html! {
-        @match asked {
-            Asked::Like(id) => @if let Ok(id) = query::image_id("like", id) {
+        @match asked.subject {
+            Subject::Like(id) => @if let Ok(id) = query::image_id("like", id) {
                 img.asked src=(thumbnail_path(&id)) alt=(texts.your_picture);
             },
-            Asked::Picture => img #asked.asked alt=(texts.your_picture) hidden;,
-            Asked::Words(_) | Asked::Nothing => {},
+            Subject::Picture => img #asked.asked alt=(texts.your_picture) hidden;,
+            Subject::Words(_) | Subject::Nothing => {},
         }
     }
 }
@@ -225,8 +260,8 @@ fn failed(language: Language, asked: Asked<'_>, error: &SearchError) -> Markup {
         section.message role="alert" data-code=(error.code()) {
             h1 { (texts.failed) }
             p { (language.error(error)) }
-            @if error.status() == 503 && !matches!(asked, Asked::Picture) {
-                p { a href=(elsewhere(language, asked)) { (texts.retry) } }
+            @if error.status() == 503 && asked.has_address() {
+                p { a href=(asked.address(language, &[])) { (texts.retry) } }
             } @else {
                 p { a href={ "/?lang=" (language.name()) } { (texts.home) } }
             }

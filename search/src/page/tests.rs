@@ -7,6 +7,7 @@ use tusou_contract::{ImageId, Rights, SightingContext, SightingRights};
 
 use super::*;
 use crate::answer::{Considered, Hit, Sighting};
+use crate::query::SEARCH;
 
 fn select<'a>(page: &'a Html, selector: &str) -> Vec<scraper::ElementRef<'a>> {
     let selector = Selector::parse(selector).expect("a selector");
@@ -78,6 +79,24 @@ fn answer(page_url: &str, text: &str) -> Answer {
     }
 }
 
+const PICTURE: Asked<'static> = Asked {
+    subject: Subject::Picture,
+    parameters: &Parameters::NONE,
+};
+
+/// The parameters of a search for these words, as an address has them.
+fn asking(words: &str) -> Parameters {
+    let query = Parameters::NONE.again(&[], &[("q", words), ("format", "png")]);
+    Parameters::read(Some(&query), SEARCH).expect("both are known")
+}
+
+fn by_words(parameters: &Parameters) -> Asked<'_> {
+    Asked {
+        subject: Subject::Words(parameters.get("q").expect("there are words")),
+        parameters,
+    }
+}
+
 fn render(language: Language, view: &View<'_>) -> String {
     document(language, view, "").into_string()
 }
@@ -99,8 +118,8 @@ proptest! {
         let text = format!("<script>alert(1)</script>{text}\"><img onerror=x>{tail}");
         let plain = answer("http://example.org/", "plain");
         let hostile = answer("http://example.org/", &text);
-        let harmless = render(Language::English, &View::Found(Asked::Words("plain"), &plain));
-        let page = render(Language::English, &View::Found(Asked::Words(&text), &hostile));
+        let harmless = render(Language::English, &View::Found(by_words(&asking("plain")), &plain));
+        let page = render(Language::English, &View::Found(by_words(&asking(&text)), &hostile));
         prop_assert_eq!(shape_of(&page), shape_of(&harmless));
         let page = Html::parse_document(&page);
         let input = select(&page, "input[name=q]")[0].value().attr("value").expect("shown back");
@@ -113,7 +132,7 @@ proptest! {
     #[test]
     fn no_foreign_address_becomes_a_script(scheme in "(?i)(javascript|data|vbscript|file|blob)", rest in "[ -~]{0,40}") {
         let found = answer(&format!("{scheme}:{rest}"), "text");
-        let page = render(Language::English, &View::Found(Asked::Picture, &found));
+        let page = render(Language::English, &View::Found(PICTURE, &found));
         for link in select(&Html::parse_document(&page), "a[href]") {
             let href = link.value().attr("href").expect("selected by it");
             prop_assert!(href.starts_with(['/', '#']) || href.starts_with("http"), "{}", href);
@@ -126,7 +145,7 @@ fn a_hit_shows_its_picture_its_page_and_its_likes() {
     let found = answer("http://example.org/page", "a red bird");
     let page = render(
         Language::English,
-        &View::Found(Asked::Words("bird"), &found),
+        &View::Found(by_words(&asking("bird")), &found),
     );
     let page = Html::parse_document(&page);
     let image = select(&page, ".hit img")[0].value();
@@ -179,7 +198,7 @@ async fn an_error_s_page_has_its_status_and_says_what_to_do() {
     ] {
         let response = respond(
             language,
-            View::Failed(Asked::Words("bird"), &SearchError::Busy),
+            View::Failed(by_words(&asking("bird")), &SearchError::Busy),
         );
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(response.headers().contains_key("retry-after"));
@@ -205,4 +224,55 @@ fn the_policy_names_the_style_block_by_its_digest_and_no_other_host() {
         !policy.contains("unsafe") && !policy.contains("http"),
         "{policy}"
     );
+}
+
+#[test]
+fn nothing_like_enough_says_how_many_were_looked_at_and_shows_the_way_to_them() {
+    let mut none = answer("http://example.org/", "a bird");
+    none.hits.clear();
+    let ways = |answer: &Answer, asked: Asked<'_>| {
+        let page = render(Language::English, &View::Found(asked, answer));
+        let page = Html::parse_document(&page);
+        let texts = select(&page, ".message p");
+        let told = texts[0].text().collect::<String>();
+        let links = select(&page, ".message a");
+        let ways = links.iter().filter_map(|link| link.value().attr("href"));
+        (told, ways.map(str::to_owned).collect::<Vec<_>>())
+    };
+    let (told, links) = ways(&none, by_words(&asking("submarine & co")));
+    assert!(told.starts_with("Nothing is indexed"), "{told}");
+    assert_eq!(links, ["/?lang=en"]);
+    none.considered.below = 812;
+    let (told, links) = ways(&none, by_words(&asking("submarine & co")));
+    assert_eq!(
+        told,
+        "812 pictures were looked at, and none is like enough."
+    );
+    assert_eq!(links[0], "/?q=submarine+%26+co&format=png&lang=en&all=on");
+    // An upload is not kept: there is no address that asks for it again.
+    let (_, links) = ways(&none, PICTURE);
+    assert_eq!(links, ["/?lang=en"]);
+}
+
+#[test]
+fn more_pictures_are_the_next_page_of_the_same_search() {
+    let mut found = answer("http://example.org/", "a bird");
+    found.considered.hits = 31;
+    found.next = Some("abc-_".into());
+    for (asked, next) in [
+        (
+            by_words(&asking("red bird")),
+            "/?q=red+bird&format=png&lang=zh&cursor=abc-_",
+        ),
+        (PICTURE, "/?lang=zh&cursor=abc-_"),
+    ] {
+        let page = render(Language::Chinese, &View::Found(asked, &found));
+        let page = Html::parse_document(&page);
+        assert_eq!(
+            select(&page, "a[rel=next]")[0].value().attr("href"),
+            Some(next)
+        );
+        let count = select(&page, ".count strong")[0].text().collect::<String>();
+        assert_eq!(count, "31 张图片");
+    }
 }

@@ -12,6 +12,9 @@ const MAX_VALUES: usize = 20;
 pub(crate) struct Parameters(Vec<(&'static str, String)>);
 
 impl Parameters {
+    /// Nothing at all.
+    pub(crate) const NONE: Self = Self(Vec::new());
+
     /// Reads a query string; `known` names what this route takes.
     pub(crate) fn read(
         query: Option<&str>,
@@ -86,6 +89,18 @@ impl Parameters {
         Ok(values)
     }
 
+    /// A query string that asks the same again: without what is named first, and with these beside, in place of their
+    /// like.
+    pub(crate) fn again(&self, without: &[&str], with: &[(&str, &str)]) -> String {
+        let left_out = |name: &str| {
+            without.contains(&name) || with.iter().any(|(replaced, _)| *replaced == name)
+        };
+        let same = self.0.iter().map(|(name, value)| (*name, value.as_str()));
+        let same = same.filter(|(name, _)| !left_out(name));
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(same).extend_pairs(with).finish()
+    }
+
     /// Whether none of these is given.
     pub(crate) fn lacks(&self, names: &[&str]) -> bool {
         names.iter().all(|name| self.get(name).is_none())
@@ -127,6 +142,15 @@ mod tests {
         assert_eq!(parameters.get("q"), Some("red bird"));
         assert_eq!(code(read("q=a&q=b")), "repeated_parameter");
         assert_eq!(code(read("size=3")), "unknown_parameter");
+    }
+
+    #[test]
+    fn what_was_asked_is_asked_again_but_for_what_changes() {
+        let query = Some("q=red+%26+blue&cursor=abc&all=off");
+        let asked = Parameters::read(query, &["q", "cursor", "all"]).expect("all are known");
+        assert_eq!(asked.again(&[], &[]), query.unwrap_or_default());
+        let changed = asked.again(&["cursor"], &[("all", "on"), ("lang", "zh")]);
+        assert_eq!(changed, "q=red+%26+blue&all=on&lang=zh");
     }
 
     #[test]

@@ -140,7 +140,7 @@ pub(crate) fn refuse(uri: &Uri, headers: &HeaderMap, error: SearchError) -> Resp
         error.into_response()
     } else {
         let language = Language::of(uri.query(), headers);
-        crate::page::respond(language, View::Failed(Asked::Nothing, &error))
+        crate::page::respond(language, View::Failed(Asked::NOTHING, &error))
     };
     if one_too_many {
         response.extensions_mut().insert(TurnedAway);

@@ -11,7 +11,7 @@ use super::search;
 use crate::answer::Answer;
 use crate::app::App;
 use crate::error::SearchError;
-use crate::page::{Asked, Language, View, respond};
+use crate::page::{Asked, Language, Subject, View, respond};
 use crate::pipeline;
 use crate::query::{Ask, Parameters, SEARCH};
 
@@ -24,19 +24,23 @@ pub(super) async fn show(
     let language = Language::of(query.as_deref(), &headers);
     let parameters = match Parameters::read(query.as_deref(), SEARCH) {
         Ok(parameters) => parameters,
-        Err(error) => return respond(language, View::Failed(Asked::Nothing, &error)),
+        Err(error) => return respond(language, View::Failed(Asked::NOTHING, &error)),
     };
-    let asked = match (parameters.get("q"), parameters.get("like")) {
-        (Some(words), _) => Asked::Words(words),
-        (None, Some(id)) => Asked::Like(id),
+    let subject = match (parameters.get("q"), parameters.get("like")) {
+        (Some(words), _) => Subject::Words(words),
+        (None, Some(id)) => Subject::Like(id),
         (None, None) if parameters.lacks(&["url", "cursor"]) => {
             return respond(language, View::Home);
         }
-        (None, None) => Asked::Picture,
+        (None, None) => Subject::Picture,
     };
     let result = async {
         let ask = Ask::read(&parameters, None, &app.settings)?;
         pipeline::search(&app, &ask).await
+    };
+    let asked = Asked {
+        subject,
+        parameters: &parameters,
     };
     result_page(language, asked, &result.await)
 }
@@ -58,7 +62,11 @@ pub(super) async fn by_picture(
         pipeline::search(&app, &ask?).await
     }
     .await;
-    result_page(language, Asked::Picture, &result)
+    let asked = Asked {
+        subject: Subject::Picture,
+        parameters: &Parameters::NONE,
+    };
+    result_page(language, asked, &result)
 }
 
 fn result_page(

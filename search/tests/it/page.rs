@@ -76,6 +76,21 @@ async fn the_page_works_without_a_script() {
     let (status, like) = page(search.get(&likes[0]).await).await;
     assert_eq!((status, attributes(&like, ".hit", "id").len()), (200, 3));
 
+    // What was chosen goes on to the next page, and into the other language.
+    let first = "/?q=a+small+bird&mode=looks&all=on&k=2";
+    let (status, two) = page(search.get(first).await).await;
+    assert_eq!((status, attributes(&two, ".hit", "id").len()), (200, 2));
+    let next = &attributes(&two, "a[rel=next]", "href")[0];
+    let (status, rest) = page(search.get(next).await).await;
+    assert_eq!((status, attributes(&rest, ".hit", "id").len()), (200, 1));
+    assert!(attributes(&rest, "a[rel=next]", "href").is_empty());
+    let other = &attributes(&rest, "a.language", "href")[0];
+    let (status, again) = page(search.get(other).await).await;
+    assert_eq!(
+        (status, attributes(&again, ".hit a.frame, .hit div.frame", "class").len()),
+        (200, 2)
+    );
+
     let (status, found) = page(search.post("/?lang=zh", upload(pictures::png(1))).await).await;
     assert_eq!(
         (status, attributes(&found, "html", "lang")),
