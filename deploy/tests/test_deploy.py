@@ -156,7 +156,28 @@ class Processes(Folder):
             processes.wait_until("broken", lambda: False, 10, "answer")
 
 
-class Ports(unittest.TestCase):
+class Ports(Folder):
+    def setUp(self):
+        super().setUp()
+        for patched in (
+            mock.patch.object(paths, "PORTS", paths.STACK / "ports.json"),
+            mock.patch.dict(os.environ, TUSOU_STACK_PORTS="auto"),
+            mock.patch.object(ports, "_bindable", lambda number: number not in ports.BASE.values()),
+        ):
+            patched.start()
+            self.addCleanup(patched.stop)
+
+    def test_ports_that_others_hold_are_left_to_them_and_the_choice_is_kept(self):
+        moved = ports.BASE["search"] + ports.STEP
+        self.assertEqual(ports.port("search"), moved)
+        self.assertTrue(paths.PORTS.exists())
+        self.assertEqual(ports.port("search"), moved)
+
+    def test_ports_that_this_checkout_s_own_stack_holds_are_not_moved(self):
+        processes.start("postgres", ["sleep", "300"])
+        self.addCleanup(processes.stop, "postgres", 5)
+        self.assertEqual(ports.port("search"), ports.BASE["search"])
+
     def test_the_owner_of_a_taken_port_is_named(self):
         with socket.socket() as listener:
             listener.bind((ports.HOST, 0))

@@ -9,7 +9,7 @@ import os
 import pathlib
 import socket
 
-from . import paths
+from . import paths, processes
 from .say import StackError, say
 
 HOST = "127.0.0.1"
@@ -107,6 +107,9 @@ def _offset():
 
 def _choose():
     if os.environ.get("TUSOU_STACK_PORTS") != "auto":
+        return 0
+    # Whoever started without asking for a choice has the first ports, and holds them itself.
+    if any(processes.running(name) for name in processes.names()):
         return 0
     for offset in range(0, STEP * TRIES, STEP):
         if all(_bindable(number + offset) for number in BASE.values()):

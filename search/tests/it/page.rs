@@ -87,7 +87,10 @@ async fn the_page_works_without_a_script() {
     let other = &attributes(&rest, "a.language", "href")[0];
     let (status, again) = page(search.get(other).await).await;
     assert_eq!(
-        (status, attributes(&again, ".hit a.frame, .hit div.frame", "class").len()),
+        (
+            status,
+            attributes(&again, ".hit a.frame, .hit div.frame", "class").len()
+        ),
         (200, 2)
     );
 
