@@ -48,6 +48,19 @@ pub(super) struct Texts {
     pub(super) credit: &'static str,
     pub(super) license: &'static str,
     pub(super) acquire: &'static str,
+    pub(super) refine: &'static str,
+    pub(super) filters: &'static str,
+    pub(super) apply: &'static str,
+    pub(super) clear: &'static str,
+    pub(super) all_of_them: &'static str,
+    pub(super) size: &'static str,
+    pub(super) shape: &'static str,
+    pub(super) color: &'static str,
+    pub(super) format: &'static str,
+    pub(super) host: &'static str,
+    pub(super) order: &'static str,
+    pub(super) first_seen_since: &'static str,
+    pub(super) guess: &'static str,
 }
 
 const ENGLISH: Texts = Texts {
@@ -82,6 +95,19 @@ const ENGLISH: Texts = Texts {
     credit: "credit",
     license: "licence",
     acquire: "get a licence",
+    refine: "Narrow the search",
+    filters: "Filters",
+    apply: "Apply",
+    clear: "Clear",
+    all_of_them: "All",
+    size: "Size",
+    shape: "Shape",
+    color: "Colour",
+    format: "Format",
+    host: "Site",
+    order: "Order",
+    first_seen_since: "First seen since",
+    guess: "It may show",
 };
 
 const CHINESE: Texts = Texts {
@@ -116,6 +142,19 @@ const CHINESE: Texts = Texts {
     credit: "署名",
     license: "许可",
     acquire: "获取许可",
+    refine: "缩小范围",
+    filters: "筛选",
+    apply: "应用",
+    clear: "清除",
+    all_of_them: "全部",
+    size: "尺寸",
+    shape: "形状",
+    color: "颜色",
+    format: "格式",
+    host: "网站",
+    order: "排序",
+    first_seen_since: "首次发现不早于",
+    guess: "可能是",
 };
 
 impl Language {

@@ -4,6 +4,7 @@
 pub(crate) mod assets;
 mod hits;
 mod language;
+mod refine;
 mod rights;
 
 use axum::http::StatusCode;
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::assets::ADDRESSES;
 pub(crate) use self::language::Language;
+pub(crate) use self::refine::CHOICES;
 use crate::answer::{Answer, thumbnail_path};
 use crate::config::MAX_QUERY_CHARS;
 use crate::error::SearchError;
@@ -58,13 +60,23 @@ impl<'a> Asked<'a> {
     /// An address of the same search from its first page on, in this language and with these parameters beside. That
     /// of an upload has these alone.
     fn address(self, language: Language, with: &[(&str, &str)]) -> String {
+        let mut all = vec![("lang", language.name())];
+        all.extend(with);
+        self.again(&[], &all)
+    }
+
+    /// The same without these parameters.
+    fn address_without(self, language: Language, parameters: &[&str]) -> String {
+        self.again(parameters, &[("lang", language.name())])
+    }
+
+    fn again(self, without: &[&str], with: &[(&str, &str)]) -> String {
         let parameters = match self.has_address() {
             true => self.parameters,
             false => &Parameters::NONE,
         };
-        let mut all = vec![("lang", language.name())];
-        all.extend(with);
-        format!("/?{}", parameters.again(&["cursor"], &all))
+        let without = [without, &["cursor"]].concat();
+        format!("/?{}", parameters.again(&without, with))
     }
 }
 
@@ -204,6 +216,7 @@ fn home(language: Language) -> Markup {
 fn found(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {
     let texts = language.texts();
     html! {
+        (refine::refine(language, asked, answer))
         @if answer.hits.is_empty() {
             section.message {
                 h1 { (texts.nothing) }
@@ -229,6 +242,12 @@ fn found(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {
                 }
                 " " small { (language.took(answer.took_ms)) }
             }
+            @if let Some(guess) = &answer.best_guess {
+                p.guess {
+                    (texts.guess) " "
+                    a href=(guessed(language, &guess.words)) { (guess.words) }
+                }
+            }
             (hits::grid(language, &answer.hits))
             @if let Some(next) = &answer.next {
                 nav.more {
@@ -237,6 +256,12 @@ fn found(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {
             }
         }
     }
+}
+
+/// A search for what a picture was guessed to show.
+fn guessed(language: Language, words: &str) -> String {
+    let query = [("q", words), ("lang", language.name())];
+    format!("/?{}", Parameters::NONE.again(&[], &query))
 }
 
 /// The picture that was asked with: an indexed one by its thumbnail; an upload only where a script

@@ -4,10 +4,14 @@ use scraper::{Html, Selector};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tusou_contract::{ImageId, Rights, SightingContext, SightingRights};
+use tusou_platform::Config;
 
 use super::*;
 use crate::answer::{Considered, Hit, Sighting};
-use crate::query::SEARCH;
+use crate::candidates::facets::{Facet, Facets};
+use crate::config::Settings;
+use crate::guess::Guess;
+use crate::query::{Ask, SEARCH};
 
 fn select<'a>(page: &'a Html, selector: &str) -> Vec<scraper::ElementRef<'a>> {
     let selector = Selector::parse(selector).expect("a selector");
@@ -275,4 +279,97 @@ fn more_pictures_are_the_next_page_of_the_same_search() {
         let count = select(&page, ".count strong")[0].text().collect::<String>();
         assert_eq!(count, "31 张图片");
     }
+}
+
+#[test]
+fn filters_stand_in_the_address_with_what_was_asked_and_their_counts() {
+    let mut found = answer("http://example.org/", "a bird");
+    let counted = |value: &str, count| Facet {
+        value: value.into(),
+        count,
+    };
+    found.facets = Some(Facets {
+        format: vec![counted("png", 12), counted("jpeg", 3)],
+        host: vec![counted("example.org", 9)],
+        license: vec![counted("https://l.example/by", 2), counted("none", 13)],
+        ..Facets::default()
+    });
+    let page = render(
+        Language::English,
+        &View::Found(by_words(&asking("red bird")), &found),
+    );
+    let page = Html::parse_document(&page);
+    let said = |selector: &str| -> Vec<String> {
+        let options = select(&page, selector);
+        let texts = options.iter().map(|option| option.text().collect());
+        texts.collect()
+    };
+    assert_eq!(said("#by-format option[selected]"), ["png (12)"]);
+    assert_eq!(
+        said("#by-format option")[..3],
+        ["All", "jpeg (3)", "png (12)"]
+    );
+    assert_eq!(
+        said("#by-license option"),
+        [
+            "All",
+            "With a licence",
+            "None told (13)",
+            "l.example/by (2)"
+        ]
+    );
+    assert_eq!(said("#by-host option"), ["All", "example.org (9)"]);
+    assert_eq!(said(".filters[open] summary"), ["Filters (1)"]);
+    let hidden: Vec<_> = select(&page, ".filters input[type=hidden]")
+        .iter()
+        .filter_map(|input| input.value().attr("name"))
+        .collect();
+    assert_eq!(hidden, ["q", "lang"]);
+    let clear = select(&page, ".filters a")[0].value().attr("href");
+    assert_eq!(clear, Some("/?q=red+bird&lang=en"));
+    let senses: Vec<_> = select(&page, ".senses a")
+        .iter()
+        .filter_map(|sense| sense.value().attr("href"))
+        .collect();
+    assert_eq!(senses.len(), 2, "words have no copies");
+    assert_eq!(senses[0], "/?q=red+bird&format=png&lang=en&mode=means");
+    // An upload is not kept, so nothing narrows it by an address.
+    let page = render(Language::English, &View::Found(PICTURE, &found));
+    assert!(select(&Html::parse_document(&page), ".refine").is_empty());
+}
+
+#[test]
+fn every_value_that_can_be_chosen_is_taken() {
+    let found = answer("http://example.org/", "a bird");
+    let settings = Settings::of(&Config::default()).expect("the defaults are usable");
+    let page = render(
+        Language::Chinese,
+        &View::Found(by_words(&asking("bird")), &found),
+    );
+    let page = Html::parse_document(&page);
+    let mut tried = 0;
+    for choice in CHOICES {
+        for option in select(&page, &format!("select[name={choice}] option")) {
+            let value = option.value().attr("value").expect("each has one");
+            let query = Parameters::NONE.again(&[], &[("q", "bird"), (choice, value)]);
+            let parameters = Parameters::read(Some(&query), SEARCH).expect("it is known");
+            let parameters = parameters.chosen(&CHOICES);
+            Ask::read(&parameters, None, &settings).expect("it is taken");
+            tried += 1;
+        }
+    }
+    assert!(tried > 35, "{tried}");
+}
+
+#[test]
+fn a_guess_leads_to_a_search_by_its_words() {
+    let mut found = answer("http://example.org/", "a bird");
+    found.best_guess = Some(Guess {
+        words: "red & blue".into(),
+        votes: Vec::new(),
+    });
+    let page = render(Language::English, &View::Found(PICTURE, &found));
+    let page = Html::parse_document(&page);
+    let link = select(&page, ".guess a")[0].value().attr("href");
+    assert_eq!(link, Some("/?q=red+%26+blue&lang=en"));
 }

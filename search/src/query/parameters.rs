@@ -95,10 +95,21 @@ impl Parameters {
         let left_out = |name: &str| {
             without.contains(&name) || with.iter().any(|(replaced, _)| *replaced == name)
         };
-        let same = self.0.iter().map(|(name, value)| (*name, value.as_str()));
-        let same = same.filter(|(name, _)| !left_out(name));
+        let same = self.pairs().filter(|(name, _)| !left_out(name));
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(same).extend_pairs(with).finish()
+    }
+
+    /// Those that are given.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// Without those of these that have no value: a form sends them where nothing was chosen.
+    pub(crate) fn chosen(mut self, among: &[&str]) -> Self {
+        self.0
+            .retain(|(name, value)| !value.is_empty() || !among.contains(name));
+        self
     }
 
     /// Whether none of these is given.

@@ -11,7 +11,7 @@ use super::search;
 use crate::answer::Answer;
 use crate::app::App;
 use crate::error::SearchError;
-use crate::page::{Asked, Language, Subject, View, respond};
+use crate::page::{Asked, CHOICES, Language, Subject, View, respond};
 use crate::pipeline;
 use crate::query::{Ask, Parameters, SEARCH};
 
@@ -23,7 +23,7 @@ pub(super) async fn show(
 ) -> Response {
     let language = Language::of(query.as_deref(), &headers);
     let parameters = match Parameters::read(query.as_deref(), SEARCH) {
-        Ok(parameters) => parameters,
+        Ok(parameters) => parameters.chosen(&CHOICES),
         Err(error) => return respond(language, View::Failed(Asked::NOTHING, &error)),
     };
     let subject = match (parameters.get("q"), parameters.get("like")) {
@@ -35,7 +35,9 @@ pub(super) async fn show(
         (None, None) => Subject::Picture,
     };
     let result = async {
-        let ask = Ask::read(&parameters, None, &app.settings)?;
+        let mut ask = Ask::read(&parameters, None, &app.settings)?;
+        // What can be chosen is shown with how many there are of it.
+        ask.facets = true;
         pipeline::search(&app, &ask).await
     };
     let asked = Asked {

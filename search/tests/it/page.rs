@@ -82,8 +82,14 @@ async fn the_page_works_without_a_script() {
     assert_eq!((status, attributes(&two, ".hit", "id").len()), (200, 2));
     let next = &attributes(&two, "a[rel=next]", "href")[0];
     let (status, rest) = page(search.get(next).await).await;
-    assert_eq!((status, attributes(&rest, ".hit", "id").len()), (200, 1));
+    assert_eq!((status, attributes(&rest, ".hit", "id").len()), (200, 2));
     assert!(attributes(&rest, "a[rel=next]", "href").is_empty());
+    let pictures = |page: &Html| attributes(page, ".hit img", "src");
+    assert!(
+        pictures(&two)
+            .iter()
+            .all(|one| !pictures(&rest).contains(one))
+    );
     let other = &attributes(&rest, "a.language", "href")[0];
     let (status, again) = page(search.get(other).await).await;
     assert_eq!(
@@ -92,6 +98,15 @@ async fn the_page_works_without_a_script() {
             attributes(&again, ".hit a.frame, .hit div.frame", "class").len()
         ),
         (200, 2)
+    );
+
+    // As the form sends them: what nobody chose has no value.
+    let form = "/?q=a+small+bird&mode=looks&all=on&lang=en&size=small&shape=&color=&format=png&license=&host=&since=&sort=";
+    let (status, narrowed) = page(search.get(form).await).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        attributes(&narrowed, ".filters option[selected]", "value"),
+        ["small", "png"]
     );
 
     let (status, found) = page(search.post("/?lang=zh", upload(pictures::png(1))).await).await;
