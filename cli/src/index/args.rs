@@ -142,7 +142,14 @@ mod tests {
         assert!(read(&["create", "--type", "ivf"]).is_err());
         assert!(read(&["create", "--shards", "0"]).is_err());
         assert!(read(&["create", "--m", "1"]).is_err());
-        for (factor, taken) in [("0", true), ("10", true), ("10.5", false), ("ten", false)] {
+        for (factor, taken) in [
+            ("0", true),
+            ("2.5", true),
+            ("10", true),
+            ("0.5", false),
+            ("10.5", false),
+            ("ten", false),
+        ] {
             assert_eq!(read(&["create", "--oversample", factor]).is_ok(), taken);
         }
         assert!(read(&["create", "--preload", "false", "--ef-construction", "200"]).is_ok());

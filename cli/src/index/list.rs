@@ -71,17 +71,15 @@ fn remarks(listed: &[Listed]) -> String {
     for index in listed.iter().filter(|index| index.state != "retired") {
         if let Some(settings) = &index.settings {
             text.push_str(&format!("{}: {settings}\n", index.index));
-        }
-        if let Some(settings) = &index.settings
-            && !settings.index_type.is_graph()
-            && index.documents.unwrap_or(0) / u64::from(settings.shards.max(1)) >= MANY_COMPARED
-        {
-            text.push_str(&format!(
-                "{}: each search compares every vector of a shard, of which there are {} or more; a graph answers \
-                 sooner and misses some: see \"Which type\" in docs/operate.md\n",
-                index.index,
-                number(MANY_COMPARED)
-            ));
+            let of_shard = index.documents.unwrap_or(0) / u64::from(settings.shards.max(1));
+            if !settings.index_type.is_graph() && of_shard >= MANY_COMPARED {
+                text.push_str(&format!(
+                    "{}: each search compares every vector of a shard, of which there are {} or more; a graph \
+                     answers sooner and misses some: see \"Which type\" in docs/operate.md\n",
+                    index.index,
+                    number(MANY_COMPARED)
+                ));
+            }
         }
         if let Some(since) = &index.loading_since {
             text.push_str(&format!(

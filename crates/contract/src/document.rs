@@ -74,6 +74,11 @@ pub struct Document {
     pub embeddings: std::collections::BTreeMap<String, Vec<f32>>,
 }
 
+/// How many pixels a picture has.
+pub fn pixels(width: u32, height: u32) -> u64 {
+    u64::from(width) * u64::from(height)
+}
+
 /// Pixels across over pixels down.
 pub fn aspect(width: u32, height: u32) -> f32 {
     width.max(1) as f32 / height.max(1) as f32

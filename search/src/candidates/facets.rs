@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 pub(crate) use classes::{Shape, SizeClass};
 
-use tusou_contract::document::aspect;
+use tusou_contract::document::{aspect, pixels};
 
 /// The most hosts and the most licences that are told.
 const MOST: usize = 20;
@@ -79,8 +79,7 @@ pub(crate) fn count(candidates: &[Traits]) -> Facets {
             host.add(number, name);
         }
         let (width, height) = (candidate.width, candidate.height);
-        let pixels = u64::from(width) * u64::from(height);
-        size.add(number, SizeClass::of(pixels).name());
+        size.add(number, SizeClass::of(pixels(width, height)).name());
         shape.add(number, Shape::of(aspect(width, height)).name());
         license.add(number, candidate.license.as_deref().unwrap_or(NO_LICENSE));
         *years.entry(year(candidate.first_seen_ms)).or_default() += 1;

@@ -1,7 +1,8 @@
 //! What happens to the candidates of a search once the index has named them: lists are fused, sorted,
 //! counted, grouped and kept for further pages. Nothing here does I/O.
 //!
-//! The order: [`fuse`], then [`group`], then [`sort`] by the groups' best copies, [`facets`] over all, then a page at the place of a [`cursor`]. The digest of a list is that of its candidates as fused.
+//! The order: [`fuse`], then [`group`], then [`sort`] by the groups' best copies, [`facets`] over all where they are
+//! asked for, then a page at the place of a [`cursor`]. The digest of a list is that of its candidates as fused.
 
 pub(crate) mod cursor;
 pub(crate) mod facets;
@@ -11,7 +12,7 @@ pub(crate) mod kept;
 pub(crate) mod sort;
 
 use tusou_contract::ImageId;
-use tusou_contract::document::aspect;
+use tusou_contract::document::{aspect, pixels};
 
 /// The most candidates of a search.
 pub(crate) const MOST: usize = 1_000;
@@ -41,7 +42,7 @@ pub(crate) struct Candidate {
 impl Candidate {
     /// How many pixels it has.
     pub(crate) fn pixels(&self) -> u64 {
-        u64::from(self.width) * u64::from(self.height)
+        pixels(self.width, self.height)
     }
 
     /// Pixels across over pixels down.

@@ -53,7 +53,7 @@ impl<'a> Asked<'a> {
     };
 
     /// Whether an address can ask it again, which is not so of an upload.
-    fn has_address(self) -> bool {
+    pub(crate) fn has_address(self) -> bool {
         !self.parameters.lacks(&["q", "like", "url"])
     }
 

@@ -34,15 +34,15 @@ pub(super) async fn show(
         }
         (None, None) => Subject::Picture,
     };
-    let result = async {
-        let mut ask = Ask::read(&parameters, None, &app.settings)?;
-        // What can be chosen is shown with how many there are of it.
-        ask.facets = true;
-        pipeline::search(&app, &ask).await
-    };
     let asked = Asked {
         subject,
         parameters: &parameters,
+    };
+    let result = async {
+        let mut ask = Ask::read(&parameters, None, &app.settings)?;
+        // What can be chosen is shown with how many there are of it.
+        ask.facets = asked.has_address();
+        pipeline::search(&app, &ask).await
     };
     result_page(language, asked, &result.await)
 }
