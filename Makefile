@@ -7,10 +7,13 @@ TOOLS := .stack/tools
 # Where `stack build-tools` unpacks the assembler, on machines that have none.
 export PATH := $(CURDIR)/.stack/programs/nasm/usr/bin:$(PATH)
 
+# Hostile files that the tests need.
+export TUSOU_CORPORA ?= $(abspath ../shared/corpora)
+
 MINUTES ?= 10
 SEED ?= 1
 
-.PHONY: help up down env status logs demo test chaos soak check audit fmt bench corpora pack ready build-tools
+.PHONY: help up down env status logs demo test chaos soak check audit fmt bench corpora pack ready build-tools corpora-are-there
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,7 +45,12 @@ ready: build-tools
 build-tools:
 	@$(STACK) build-tools
 
-test: ready ## all tests, against the real stores; TUSOU_CORPORA names the folder of hostile files
+# Said at once, not by tests that fail half an hour later.
+corpora-are-there:
+	@test -d "$(TUSOU_CORPORA)/image-bad" || { echo "TUSOU_CORPORA is to name the folder of hostile files \
+	(README.md, \"Try it\"); there is none at $(TUSOU_CORPORA)" >&2; exit 1; }
+
+test: corpora-are-there ready ## all tests, against the real stores; TUSOU_CORPORA names the folder of hostile files
 	@eval "$$($(STACK) env)" && deploy/run-tests $(ARGS)
 
 # In the profile of everything else: what build scripts and macros are made of is then built once.
