@@ -137,8 +137,11 @@ async fn memory_is_bounded_and_nobody_else_pays_for_it() {
     assert!(browser.len() > 1, "{browser:?}");
     let (status, took) = crawler.terminate().await;
     assert!(status.success(), "{status} after {took:?}");
-    let left: Vec<i32> = browser.into_iter().filter(|pid| runs(*pid)).collect();
-    assert_eq!(left, [0; 0], "they outlive their crawler");
+    // They are killed before it ends; what holds this much memory takes a moment to give it back.
+    wait_for(LIMIT, "the browser to go with its crawler", async || {
+        browser.iter().all(|pid| !runs(*pid)).then_some(())
+    })
+    .await;
     drop(crawler);
     world.end().await;
 }
