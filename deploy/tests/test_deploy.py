@@ -1,5 +1,7 @@
 """Tests of the local stack's and the demo's own parts. Run by `make check`; they need no store."""
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import pathlib
@@ -283,6 +285,35 @@ class Progress(unittest.TestCase):
         )
         waiting = [{"name": "images.fetched.retry", "ready": 1, "unacknowledged": 0}]
         self.assertFalse(progress.is_finished(self.status(queues=waiting)))
+
+
+class Tests(unittest.TestCase):
+    """`deploy/run-tests` says again, at its end, what each failed test said."""
+
+    def test_a_failure_is_told_without_its_backtrace(self):
+        loader = importlib.machinery.SourceFileLoader("run_tests", str(DEPLOY / "run-tests"))
+        program = importlib.util.module_from_spec(importlib.util.spec_from_loader("run_tests", loader))
+        loader.exec_module(program)
+        failures = program.Failures()
+        for line in (
+            "test result: ok. 3 passed; 0 failed; 0 ignored;",
+            "---- a::b stdout ----",
+            "a word before",
+            "thread 'a::b' (7) panicked at it.rs:1:5:",
+            "assertion failed: they outlive it",
+            "  left: [1]",
+            "stack backtrace:",
+            "   0: begin",
+            "",
+            "---- c stdout ----",
+            "Error: gone",
+            "",
+            "failures:",
+            "    a::b",
+        ):
+            failures.read(line)
+        said = ["thread 'a::b' (7) panicked at it.rs:1:5:", "assertion failed: they outlive it", "  left: [1]"]
+        self.assertEqual(failures.of, {"a::b": said, "c": []})
 
 
 if __name__ == "__main__":
