@@ -13,6 +13,7 @@ import threading
 import unittest
 import urllib.error
 import urllib.request
+import zipfile
 from unittest import mock
 
 DEPLOY = pathlib.Path(__file__).resolve().parents[1]
@@ -20,7 +21,7 @@ sys.path[:0] = [str(DEPLOY / "local"), str(DEPLOY / "demo")]
 sys.dont_write_bytecode = True
 
 from tusou_demo import gallery, progress, server, truth  # noqa: E402
-from tusou_stack import chromium, debs, download, nasm, paths, ports, processes  # noqa: E402
+from tusou_stack import browser, chromium, debs, download, nasm, paths, ports, processes, versions  # noqa: E402
 from tusou_stack.say import StackError  # noqa: E402
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -114,6 +115,84 @@ class Chromium(Folder):
         with mock.patch.object(debs, "unpacked", side_effect=unpack):
             with self.assertRaisesRegex(StackError, "something else.*remove .*chromium"):
                 chromium.obtain()
+
+
+    def test_one_of_an_older_checkout_is_replaced_since_it_has_no_driver(self):
+        with mock.patch.object(debs, "unpacked", side_effect=self.unpack) as unpacked:
+            chromium.obtain()
+            (chromium.ROOT / "of-an-older-checkout").touch()
+            chromium.obtain()
+            self.assertEqual(unpacked.call_count, 2)
+        self.assertFalse((chromium.ROOT / "of-an-older-checkout").exists())
+
+
+class Browser(Folder):
+    """The driver that tests of the pages speak to is of the version of the Chromium beside it."""
+
+    def setUp(self):
+        super().setUp()
+        self.machine = self.folder / "machine"
+        self.program(self.machine / "chromium", "Chromium 156.0.1")
+        for patched in (
+            mock.patch.object(chromium, "ROOT", self.folder / "chromium"),
+            mock.patch.object(browser, "ROOT", self.folder / "chromedriver"),
+            mock.patch.dict(os.environ, PATH="%s:/usr/bin:/bin" % self.machine),
+            mock.patch.object(debs, "IGNORE_INSTALLED", False),
+            mock.patch.object(browser, "_installed", lambda: ""),
+            mock.patch.object(debs, "unpacked", self.unpack),
+        ):
+            patched.start()
+            self.addCleanup(patched.stop)
+        self.offered, self.with_browser, self.count = "156.0.1", False, 0
+
+    def program(self, file, says):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("#!/bin/sh\necho %s\n" % says)
+        file.chmod(0o755)
+
+    def unpack(self, name, packages):
+        self.count += 1
+        self.program(browser.ROOT / chromium.DRIVER, "ChromeDriver %s" % self.offered)
+        if self.with_browser:
+            self.program(browser.ROOT / "usr/lib/chromium/chromium", "Chromium %s" % self.offered)
+
+    def test_the_driver_alone_is_got_for_the_machine_s_chromium_and_once(self):
+        browser._obtain_driver()
+        browser._obtain_driver()
+        told = browser.variables()
+        self.assertEqual(told["TUSOU_BROWSER"], str(self.machine / "chromium"))
+        said = subprocess.run([told["TUSOU_CHROMEDRIVER"]], stdout=subprocess.PIPE).stdout
+        self.assertEqual((said, self.count), (b"ChromeDriver 156.0.1\n", 1))
+
+    def test_a_machine_whose_chromium_is_older_than_any_driver_gets_a_pair(self):
+        self.offered, self.with_browser = "158.0.0", True
+        browser._obtain_driver()
+        self.assertEqual(browser.variables()["TUSOU_BROWSER"], str(browser.ROOT / "tusou-chromium"))
+
+    def test_a_newer_chromium_of_the_machine_gets_a_newer_driver(self):
+        browser._obtain_driver()
+        self.program(self.machine / "chromium", "Chromium 158.0.0")
+        self.offered = "158.0.0"
+        browser._obtain_driver()
+        self.assertEqual(self.count, 2)
+
+    def test_a_driver_that_does_not_fit_is_told_with_the_remedy(self):
+        self.offered = "140.0.0"
+        with self.assertRaisesRegex(StackError, "no driver for .*update Chromium"):
+            browser._obtain_driver()
+
+    def test_another_axe_core_than_the_pinned_one_is_not_taken(self):
+        def wheel(requirement, folder):
+            file = folder / "one.whl"
+            with zipfile.ZipFile(file, "w") as archive:
+                archive.writestr(versions.AXE_MEMBER, "something else")
+            return file
+
+        axe = self.folder / "axe" / "axe.min.js"
+        with mock.patch.object(browser, "AXE", axe), mock.patch.object(browser, "wheel", wheel):
+            with mock.patch.object(browser, "python"), self.assertRaisesRegex(StackError, "pinned"):
+                browser._obtain_axe()
+        self.assertFalse(axe.exists())
 
 
 class Processes(Folder):

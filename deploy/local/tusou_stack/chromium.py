@@ -11,6 +11,7 @@ from .say import StackError, say
 NAME = "chromium"
 ROOT = paths.PROGRAMS / NAME
 WRAPPER = ROOT / "tusou-chromium"
+DRIVER = "usr/bin/chromedriver"  # below a root
 
 # Nothing of the machine's own folders is needed: a bare one has neither fonts nor fontconfig.
 FONTS = """\
@@ -39,7 +40,7 @@ SCRIPT = """\
 #!/bin/sh
 # Written by the local stack: Debian's Chromium where it is unpacked, with the libraries beside it.
 export LD_LIBRARY_PATH={libraries}
-export FONTCONFIG_FILE={root}/fonts.conf
+export FONTCONFIG_FILE="${{TUSOU_FONTS:-{root}/fonts.conf}}"
 export CHROME_DEVEL_SANDBOX=
 exec {root}/usr/lib/chromium/chromium "$@"
 """
@@ -49,14 +50,21 @@ def obtain():
     """Finds Chromium on the machine, or gets it; without apt there is none, and nothing is rendered."""
     if _installed():
         return
-    if not WRAPPER.exists():
+    # One that an older checkout got has no driver.
+    if not WRAPPER.exists() or not (ROOT / DRIVER).exists():
         if not shutil.which("apt-get"):
             say("there is no Chromium: pages that need JavaScript are not rendered (install it to have them)")
             return
+        remove(ROOT)
         debs.unpacked(NAME, versions.CHROMIUM_PACKAGES)
-        _slim()
-        _write_wrapper()
+        usable(ROOT)
     _try(WRAPPER)
+
+
+def usable(root):
+    """Makes what was unpacked at `root` a program that finds what lies beside it; returns that program."""
+    _slim(root)
+    return _write_wrapper(root)
 
 
 def program():
@@ -73,22 +81,24 @@ def _installed():
     return shutil.which("chromium") or shutil.which("google-chrome-stable") or ""
 
 
-def _slim():
-    for path in [path for pattern in NOT_NEEDED for path in ROOT.glob(pattern)]:
+def _slim(root):
+    for path in [path for pattern in NOT_NEEDED for path in root.glob(pattern)]:
         if path.is_dir():
             remove(path)
         else:
             path.unlink()
 
 
-def _write_wrapper():
-    (ROOT / "fonts.conf").write_text(FONTS.format(root=ROOT))
-    private = [str(folder) for folder in sorted(ROOT.glob("usr/lib/*-linux-gnu*/pulseaudio"))]
-    libraries = ":".join([debs.library_path(ROOT)] + private)
-    part = WRAPPER.with_name(WRAPPER.name + ".part")
-    part.write_text(SCRIPT.format(root=ROOT, libraries=libraries))
+def _write_wrapper(root):
+    (root / "fonts.conf").write_text(FONTS.format(root=root))
+    private = [str(folder) for folder in sorted(root.glob("usr/lib/*-linux-gnu*/pulseaudio"))]
+    libraries = ":".join([debs.library_path(root)] + private)
+    wrapper = root / WRAPPER.name
+    part = wrapper.with_name(wrapper.name + ".part")
+    part.write_text(SCRIPT.format(root=root, libraries=libraries))
     part.chmod(0o755)
-    part.rename(WRAPPER)
+    part.rename(wrapper)
+    return wrapper
 
 
 def _try(program):

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 from . import (
+    browser,
     chromium,
     elasticsearch,
     handbook,
@@ -86,7 +87,7 @@ def obtain(options):
     del options
     with paths.locked():
         paths.make_folders()
-        others = [onnxruntime.obtain, pack.obtain, stamps.obtain, handbook.obtain, chromium.obtain]
+        others = [onnxruntime.obtain, pack.obtain, stamps.obtain, handbook.obtain, browser.obtain]
         # What is fetched is fetched by a command that is built first.
         _together([store.obtain for store in STORES] + others + [services.build])
         pack.fetch()

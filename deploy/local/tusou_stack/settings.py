@@ -3,7 +3,7 @@
 import os
 import shlex
 
-from . import chromium, elasticsearch, handbook, pack, paths, ports, postgres, rabbitmq, stamps
+from . import browser, chromium, elasticsearch, handbook, pack, paths, ports, postgres, rabbitmq, stamps
 
 SERVICES = ("crawler", "encoder", "indexer", "search")
 
@@ -93,6 +93,7 @@ def variables():
         "TUSOU_STAMPS": str(stamps.FOLDER),
         "TUSOU_HANDBOOK": str(handbook.FOLDER),
     }
+    found.update(browser.variables())
     for name in SERVICES:
         found["TUSOU_%s_URL" % name.upper()] = "http://%s:%d" % (ports.HOST, ports.port(name))
     return found

@@ -6,8 +6,18 @@ POSTGRES_PACKAGES = ["postgresql-15", "postgresql-client-15"]
 RABBITMQ_SERIES = "3.10"
 RABBITMQ_PACKAGES = ["rabbitmq-server"]
 
-# With one family of fonts: without any, no text has a size.
-CHROMIUM_PACKAGES = ["chromium", "fonts-dejavu-core"]
+# Its driver is of the same version or does not speak to it. With one family of fonts: without any, no text has a size.
+DRIVER_PACKAGE = "chromium-driver"
+CHROMIUM_PACKAGES = ["chromium", DRIVER_PACKAGE, "fonts-dejavu-core"]
+
+# Tests of the pages: one family for Latin and Chinese, so that a picture of a page is the same on every machine.
+FONT_PACKAGE = "fonts-wqy-microhei"
+
+# axe-core 4.12.1 (MPL-2.0), which looks for what keeps people from using a page. Tests run it, nothing ships it. This wheel
+# carries it as Deque publishes it.
+AXE_WHEEL = "axe-playwright-python==0.1.8"
+AXE_MEMBER = "axe_playwright_python/axe.min.js"
+AXE_SHA256 = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc"
 
 # Needed to build, not to run.
 NASM_PACKAGE = "nasm"
