@@ -22,6 +22,7 @@
 //! cannot use panics with the reason.
 
 mod addresses;
+pub mod browser;
 mod chain;
 pub mod chaos;
 mod fuzz;
