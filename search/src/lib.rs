@@ -16,6 +16,7 @@ mod index;
 mod metrics;
 mod models;
 mod page;
+mod picture;
 mod pipeline;
 mod problem;
 mod query;

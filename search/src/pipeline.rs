@@ -173,10 +173,11 @@ async fn ranked(app: &App, ask: &Ask) -> Result<(Arc<Ranked>, Cursor), SearchErr
     app.kept
         .insert(fingerprint, digest, Arc::clone(&ranked))
         .await;
+    let is_there = usize::from(ask.from) < ranked.groups.len();
     let first = Cursor {
         fingerprint,
         digest,
-        place: 0,
+        place: if is_there { ask.from } else { 0 },
     };
     Ok((ranked, ask.cursor.unwrap_or(first)))
 }

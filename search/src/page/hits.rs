@@ -7,8 +7,8 @@ use tusou_contract::SightingRights;
 use tusou_contract::document::aspect;
 use url::Url;
 
-use super::Language;
 use super::rights::rights;
+use super::{Language, picture};
 use crate::answer::{Hit, Sighting};
 
 /// The narrowest and the widest shape that a picture is given in the grid; beyond them it keeps its
@@ -18,31 +18,37 @@ const WIDEST: f32 = 3.0;
 /// Pictures above the fold, which are loaded first.
 const EAGER: usize = 12;
 
-/// The style block that gives each hit its shape: width over height. It holds nothing but numbers.
-pub(super) fn shapes(hits: &[Hit]) -> String {
+/// The style block that gives each hit its shape: width over height. It holds nothing but numbers and `prefix`, which
+/// begins their ids; they are numbered from `first` on.
+pub(super) fn shapes(prefix: &str, first: usize, hits: &[Hit]) -> String {
     let mut style = String::new();
     for (position, hit) in hits.iter().enumerate() {
-        write!(
-            style,
-            "#h{position}{{--a:{:.4}}}",
-            shape(hit.width, hit.height)
-        )
-        .expect("a String takes all text");
+        let shape = shape(hit.width, hit.height);
+        let number = first + position;
+        write!(style, "#{prefix}{number}{{--a:{shape:.4}}}").expect("a String takes all text");
     }
     style
+}
+
+/// The like for one picture that keeps its own shape.
+pub(super) fn own_shape(id: &str, width: u32, height: u32) -> String {
+    format!(
+        "#{id}{{--a:{:.4}}}",
+        aspect(width, height).clamp(0.01, 100.0)
+    )
 }
 
 fn shape(width: u32, height: u32) -> f32 {
     aspect(width, height).clamp(NARROWEST, WIDEST)
 }
 
-/// The grid.
-pub(super) fn grid(language: Language, hits: &[Hit]) -> Markup {
+/// The grid, whose hits have ids that begin with `prefix` and are numbered from `first` on.
+pub(super) fn grid(language: Language, prefix: &str, first: usize, hits: &[Hit]) -> Markup {
     html! {
         ol.grid {
             @for (position, hit) in hits.iter().enumerate() {
-                li.hit id={ "h" (position) } data-aspect=(format!("{:.4}", shape(hit.width, hit.height))) {
-                    (one(language, hit, position))
+                li.hit id={ (prefix) (first + position) } data-id=(hit.image_id) data-aspect=(format!("{:.4}", shape(hit.width, hit.height))) {
+                    (one(language, hit, first + position))
                 }
             }
         }
@@ -60,10 +66,7 @@ fn one(language: Language, hit: &Hit, position: usize) -> Markup {
     };
     html! {
         figure {
-            @match first.and_then(|page| link(&page.page_url)) {
-                Some(url) => a.frame href=(url) rel="noopener noreferrer" { (picture) },
-                None => div.frame { (picture) },
-            }
+            a.frame href=(picture::address(language, &hit.image_id)) { (picture) }
             figcaption {
                 @match first {
                     Some(page) => (source(language, page)),
@@ -86,7 +89,7 @@ fn one(language: Language, hit: &Hit, position: usize) -> Markup {
 }
 
 /// The page's name, linked where the address is of the web.
-fn source(language: Language, page: &Sighting) -> Markup {
+pub(super) fn source(language: Language, page: &Sighting) -> Markup {
     let texts = language.texts();
     let url = link(&page.page_url);
     let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();

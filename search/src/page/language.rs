@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_LANGUAGE;
 
-use crate::config::{MAX_K, MAX_QUERY_CHARS};
+use super::told::{chinese, english};
 use crate::error::SearchError;
 
 /// A language of the page.
@@ -61,6 +61,30 @@ pub(super) struct Texts {
     pub(super) order: &'static str,
     pub(super) first_seen_since: &'static str,
     pub(super) guess: &'static str,
+    pub(super) seen_at: &'static str,
+    pub(super) facts: &'static str,
+    pub(super) same_picture: &'static str,
+    pub(super) no_copies: &'static str,
+    pub(super) alike: &'static str,
+    pub(super) none_alike: &'static str,
+    pub(super) all_alike: &'static str,
+    pub(super) original: &'static str,
+    pub(super) later: &'static str,
+    pub(super) from_start: &'static str,
+    pub(super) first_seen: &'static str,
+    pub(super) source: &'static str,
+    pub(super) taken: &'static str,
+    pub(super) part: &'static str,
+    pub(super) part_help: &'static str,
+    pub(super) left: &'static str,
+    pub(super) right: &'static str,
+    pub(super) top: &'static str,
+    pub(super) bottom: &'static str,
+    pub(super) search_part: &'static str,
+    pub(super) whole: &'static str,
+    pub(super) photograph: &'static str,
+    pub(super) colors: &'static str,
+    pub(super) more_came: &'static str,
 }
 
 const ENGLISH: Texts = Texts {
@@ -108,6 +132,30 @@ const ENGLISH: Texts = Texts {
     order: "Order",
     first_seen_since: "First seen since",
     guess: "It may show",
+    seen_at: "Where it is seen",
+    facts: "About the picture",
+    same_picture: "The same picture elsewhere",
+    no_copies: "No other version of it is indexed.",
+    alike: "Pictures like it",
+    none_alike: "Nothing like it is indexed yet.",
+    all_alike: "All pictures like it",
+    original: "Original file",
+    later: "Later ones",
+    from_start: "From the start",
+    first_seen: "first seen",
+    source: "Source",
+    taken: "taken",
+    part: "Search with a part of it",
+    part_help: "Draw a box on the picture, or set its edges here.",
+    left: "Left",
+    right: "Right",
+    top: "Top",
+    bottom: "Bottom",
+    search_part: "Search with this part",
+    whole: "Whole picture",
+    photograph: "Take a photo",
+    colors: "colours",
+    more_came: "More pictures have come.",
 };
 
 const CHINESE: Texts = Texts {
@@ -155,6 +203,30 @@ const CHINESE: Texts = Texts {
     order: "排序",
     first_seen_since: "首次发现不早于",
     guess: "可能是",
+    seen_at: "在哪里出现过",
+    facts: "图片信息",
+    same_picture: "同一张图的其他版本",
+    no_copies: "索引中没有它的其他版本。",
+    alike: "相似的图片",
+    none_alike: "索引中还没有与它相似的图片。",
+    all_alike: "全部相似图片",
+    original: "原图",
+    later: "更晚的",
+    from_start: "从头显示",
+    first_seen: "首次发现",
+    source: "出处",
+    taken: "拍摄于",
+    part: "用其中一部分搜索",
+    part_help: "在图上画框，或在这里设定边缘。",
+    left: "左",
+    right: "右",
+    top: "上",
+    bottom: "下",
+    search_part: "用这一部分搜索",
+    whole: "整张图片",
+    photograph: "拍照",
+    colors: "颜色",
+    more_came: "已载入更多图片。",
 };
 
 impl Language {
@@ -274,6 +346,25 @@ impl Language {
         }
     }
 
+    /// At which hit a further page begins.
+    pub(super) fn beginning(self, number: u16) -> String {
+        match self {
+            Self::English => format!("From picture {number} on."),
+            Self::Chinese => format!("从第 {number} 张开始。"),
+        }
+    }
+
+    /// At how many pages a picture is seen, and at how many it was.
+    pub(super) fn seen(self, live: u32, gone: u32) -> String {
+        match (self, live, gone) {
+            (Self::English, 1, 0) => "at 1 page".to_owned(),
+            (Self::English, _, 0) => format!("at {live} pages"),
+            (Self::English, _, _) => format!("at {live} of {} pages still", live + gone),
+            (Self::Chinese, _, 0) => format!("在 {live} 个网页上"),
+            (Self::Chinese, _, _) => format!("{} 个网页，其中 {live} 个仍在", live + gone),
+        }
+    }
+
     /// An error, told to a person.
     pub(super) fn error(self, error: &SearchError) -> String {
         match self {
@@ -303,63 +394,6 @@ fn preferred(header: &str) -> Option<Language> {
         }
     }
     best.map(|(language, _)| language)
-}
-
-fn english(error: &SearchError) -> String {
-    match error.code() {
-        "empty_query" | "no_words" => "Type some words to search for.".into(),
-        "query_too_long" => format!("That is too long: {MAX_QUERY_CHARS} characters at most."),
-        "empty_picture" | "no_picture" => "Choose a picture first.".into(),
-        "not_a_picture" => {
-            "That file is no picture that can be read. Use JPEG, PNG, WebP, GIF or BMP.".into()
-        }
-        _ => {
-            let text = error.to_string();
-            let mut letters = text.chars();
-            let first = letters.next().map(|letter| letter.to_uppercase());
-            first
-                .into_iter()
-                .flatten()
-                .chain(letters)
-                .chain(['.'])
-                .collect()
-        }
-    }
-}
-
-fn chinese(error: &SearchError) -> String {
-    match error.code() {
-        "empty_query" | "no_words" => "请输入要搜索的文字。".into(),
-        "query_too_long" => format!("文字太长，最多 {MAX_QUERY_CHARS} 个字符。"),
-        "control_characters" => "文字中有控制字符，请去掉后再搜索。".into(),
-        "invalid_k" => format!("结果数量应为 1 到 {MAX_K}。"),
-        "no_text_model" => "当前模型不支持文字，请用图片搜索。".into(),
-        "empty_picture" | "no_picture" => "请先选择一张图片。".into(),
-        "picture_too_large" => "图片太大，请换一张小一些的。".into(),
-        "upload_too_slow" => "图片上传太慢，请再试一次，或换一张小一些的。".into(),
-        "not_a_picture" => "无法识别为图片，请使用 JPEG、PNG、WebP、GIF 或 BMP。".into(),
-        "undecodable_picture" => "图片已损坏，无法读取。".into(),
-        "rate_limited" => "请求太频繁，请稍后再试。".into(),
-        "url_refused" | "url_not_found" => {
-            "无法取得这个地址的图片，请检查地址，或直接上传图片。".into()
-        }
-        "url_unreachable" | "url_redirects" | "url_too_slow" => {
-            "图片所在的网站没有正常回应，请稍后再试，或直接上传图片。".into()
-        }
-        "url_too_large" => "这个地址的图片太大，请换一张小一些的。".into(),
-        "invalid_cursor" | "foreign_cursor" | "stale_cursor" => {
-            "这一页已经失效，请从第一页重新搜索。".into()
-        }
-        "too_many_pixels" => "图片像素太多，请换一张小一些的。".into(),
-        "not_found" => "这里没有内容。".into(),
-        "method_not_allowed" | "unreadable_form" => "无法读取这个请求。".into(),
-        "index_not_ready" => "索引尚未就绪：还没有编入图片，或正在更换。请稍后再试。".into(),
-        "starting" => "服务正在启动，请稍后再试。".into(),
-        "busy" => "同时搜索的人太多，请稍后再试。".into(),
-        "timeout" | "unavailable" => "服务暂时没有回应，请稍后再试。".into(),
-        "internal" => "服务出错了，原因已记入日志。".into(),
-        _ => "无法读取这个请求的参数。".into(),
-    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 //! which escapes it.
 
 pub(crate) mod assets;
+mod found;
 mod hits;
 mod language;
+mod picture;
 mod refine;
 mod rights;
+mod told;
 
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
@@ -16,13 +19,15 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
 use self::assets::ADDRESSES;
+use self::found::{found, guessed};
 pub(crate) use self::language::Language;
 pub(crate) use self::refine::CHOICES;
-use crate::answer::{Answer, thumbnail_path};
+use crate::answer::Answer;
 use crate::config::MAX_QUERY_CHARS;
 use crate::error::SearchError;
-use crate::query::Parameters;
-use crate::{problem, query};
+use crate::picture::Picture;
+use crate::problem;
+use crate::query::{FROM, Parameters};
 
 /// What was asked, as the page shows it and asks it again.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +46,8 @@ pub(crate) enum Subject<'a> {
     Words(&'a str),
     /// An upload, which is not kept.
     Picture,
+    /// The picture at an address of the web.
+    Url,
     /// An indexed picture, by its id as it was written.
     Like(&'a str),
 }
@@ -54,11 +61,20 @@ impl<'a> Asked<'a> {
 
     /// Whether an address can ask it again, which is not so of an upload.
     pub(crate) fn has_address(self) -> bool {
-        !self.parameters.lacks(&["q", "like", "url"])
+        match self.subject {
+            Subject::Words(_) | Subject::Like(_) | Subject::Url => true,
+            Subject::Nothing | Subject::Picture => false,
+        }
+    }
+
+    /// How many hits come before the first that is shown.
+    pub(crate) fn from(self) -> u16 {
+        let from = self.parameters.get(FROM).map(str::parse);
+        from.and_then(Result::ok).unwrap_or_default()
     }
 
     /// An address of the same search from its first page on, in this language and with these parameters beside. That
-    /// of an upload has these alone.
+    /// of an upload lacks the picture, which a script has to send along.
     fn address(self, language: Language, with: &[(&str, &str)]) -> String {
         let mut all = vec![("lang", language.name())];
         all.extend(with);
@@ -71,12 +87,8 @@ impl<'a> Asked<'a> {
     }
 
     fn again(self, without: &[&str], with: &[(&str, &str)]) -> String {
-        let parameters = match self.has_address() {
-            true => self.parameters,
-            false => &Parameters::NONE,
-        };
-        let without = [without, &["cursor"]].concat();
-        format!("/?{}", parameters.again(&without, with))
+        let without = [without, &["cursor", FROM]].concat();
+        format!("/?{}", self.parameters.again(&without, with))
     }
 }
 
@@ -87,6 +99,8 @@ pub(crate) enum View<'a> {
     Home,
     /// What was found.
     Found(Asked<'a>, &'a Answer),
+    /// One picture with everything around it.
+    Picture(&'a Picture),
     /// Why nothing could be looked for.
     Failed(Asked<'a>, &'a SearchError),
 }
@@ -94,7 +108,8 @@ pub(crate) enum View<'a> {
 /// The whole page with its status and headers.
 pub(crate) fn respond(language: Language, view: View<'_>) -> Response {
     let style = match &view {
-        View::Found(_, answer) => hits::shapes(&answer.hits),
+        View::Found(asked, answer) => hits::shapes("h", asked.from().into(), &answer.hits),
+        View::Picture(picture) => picture::shapes(picture),
         View::Home | View::Failed(..) => String::new(),
     };
     let status = match &view {
@@ -102,7 +117,7 @@ pub(crate) fn respond(language: Language, view: View<'_>) -> Response {
             problem::log(error);
             problem::status(error)
         }
-        View::Home | View::Found(..) => StatusCode::OK,
+        View::Home | View::Found(..) | View::Picture(_) => StatusCode::OK,
     };
     let body = document(language, &view, &style).into_string();
     let headers = [
@@ -136,17 +151,26 @@ fn document(language: Language, view: &View<'_>, style: &str) -> Markup {
     let texts = language.texts();
     let (asked, at_home) = match view {
         View::Home => (Asked::NOTHING, true),
+        View::Picture(_) => (Asked::NOTHING, false),
         View::Found(asked, _) | View::Failed(asked, _) => (*asked, false),
     };
     let words = match asked.subject {
         Subject::Words(words) => words,
-        Subject::Nothing | Subject::Picture | Subject::Like(_) => "",
+        Subject::Nothing | Subject::Picture | Subject::Url | Subject::Like(_) => "",
     };
-    let title = match asked.subject {
-        Subject::Nothing => texts.tagline,
-        Subject::Words(words) => words,
-        Subject::Picture => texts.your_picture,
-        Subject::Like(_) => texts.like,
+    let title = match (asked.subject, view) {
+        (_, View::Picture(picture)) => picture::name(picture),
+        (Subject::Nothing, _) => texts.tagline,
+        (Subject::Words(words), _) => words,
+        (Subject::Picture | Subject::Url, _) => texts.your_picture,
+        (Subject::Like(_), _) => texts.like,
+    };
+    // The same view in the other language.
+    let other = language.other().0;
+    let other = match view {
+        View::Picture(picture) => picture::address(other, &picture.facts.shown.image_id),
+        _ if asked.has_address() => asked.address(other, &[]),
+        _ => format!("/?lang={}", other.name()),
     };
     html! {
         (DOCTYPE)
@@ -159,27 +183,28 @@ fn document(language: Language, view: &View<'_>, style: &str) -> Markup {
                 link rel="icon" type="image/svg+xml" href=(ADDRESSES.icon);
                 link rel="stylesheet" href=(ADDRESSES.style);
                 @if !style.is_empty() { style { (PreEscaped(style)) } }
-                script src=(ADDRESSES.script) defer {}
+                @for (position, script) in ADDRESSES.scripts.iter().enumerate() { script src=(script) defer[position > 0] {} }
             }
-            body.home[at_home] data-searching=(texts.searching) data-away=(texts.away) data-no-file=(texts.no_file) {
+            body.home[at_home] data-searching=(texts.searching) data-away=(texts.away) data-no-file=(texts.no_file) data-more=(texts.more_came) {
                 a.skip href="#results" { (texts.skip) }
-                (bar(language, asked, words))
+                (bar(language, words, &other))
                 main #results tabindex="-1" {
                     @match view {
                         View::Home => (home(language)),
                         View::Found(asked, answer) => (found(language, *asked, answer)),
+                        View::Picture(picture) => (picture::view(language, picture)),
                         View::Failed(asked, error) => (failed(language, *asked, error)),
                     }
                 }
                 p #said.said role="status" aria-live="polite" {}
-                div #drop.drop hidden { p { (texts.drop) } }
+                div #drop.drop role="status" hidden { p { (texts.drop) } }
                 footer { p { (texts.private) } }
             }
         }
     }
 }
 
-fn bar(language: Language, asked: Asked<'_>, words: &str) -> Markup {
+fn bar(language: Language, words: &str, in_other: &str) -> Markup {
     let texts = language.texts();
     let (other, its_name) = language.other();
     html! {
@@ -195,9 +220,12 @@ fn bar(language: Language, asked: Asked<'_>, words: &str) -> Markup {
             form #by-picture.picture action={ "/?lang=" (language.name()) } method="post" enctype="multipart/form-data" {
                 input #image type="file" name="image" accept="image/jpeg,image/png,image/webp,image/gif,image/bmp" required;
                 label for="image" { (texts.choose) }
+                // A script shows it where a camera is likely. Without a name it is never sent.
+                input #camera.with-script type="file" accept="image/*" capture="environment";
+                label.camera.with-script for="camera" { (texts.photograph) }
                 button type="submit" { (texts.send) }
             }
-            a.language href=(asked.address(other, &[])) hreflang=(other.tag()) lang=(other.tag()) { (its_name) }
+            a.language href=(in_other) hreflang=(other.tag()) lang=(other.tag()) { (its_name) }
         }
     }
 }
@@ -209,72 +237,6 @@ fn home(language: Language) -> Markup {
             h1 { (texts.tagline) }
             p { (texts.lead) }
             label.hint for="image" { (texts.hint) }
-        }
-    }
-}
-
-fn found(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {
-    let texts = language.texts();
-    html! {
-        (refine::refine(language, asked, answer))
-        @if answer.hits.is_empty() {
-            section.message {
-                h1 { (texts.nothing) }
-                @match answer.considered.below {
-                    0 => p { (texts.nothing_help) },
-                    below => {
-                        p { (language.below(below)) }
-                        @if asked.has_address() {
-                            p { a href=(asked.address(language, &[("all", "on")])) { (texts.nearest) } }
-                        }
-                    }
-                }
-                p { a href={ "/?lang=" (language.name()) } { (texts.home) } }
-            }
-        } @else {
-            (asked_for(language, asked))
-            h1.count {
-                strong { (language.found(answer.considered.hits)) } " "
-                @match asked.subject {
-                    Subject::Words(words) => (language.found_for(words.trim())),
-                    Subject::Like(_) => (language.found_like_this()),
-                    Subject::Picture | Subject::Nothing => (language.found_like()),
-                }
-                " " small { (language.took(answer.took_ms)) }
-            }
-            @if let Some(guess) = &answer.best_guess {
-                p.guess {
-                    (texts.guess) " "
-                    a href=(guessed(language, &guess.words)) { (guess.words) }
-                }
-            }
-            (hits::grid(language, &answer.hits))
-            @if let Some(next) = &answer.next {
-                nav.more {
-                    a href=(asked.address(language, &[("cursor", next)])) rel="next" { (texts.more) }
-                }
-            }
-        }
-    }
-}
-
-/// A search for what a picture was guessed to show.
-fn guessed(language: Language, words: &str) -> String {
-    let query = [("q", words), ("lang", language.name())];
-    format!("/?{}", Parameters::NONE.again(&[], &query))
-}
-
-/// The picture that was asked with: an indexed one by its thumbnail; an upload only where a script
-/// shows it, since it is not kept.
-fn asked_for(language: Language, asked: Asked<'_>) -> Markup {
-    let texts = language.texts();
-    html! {
-        @match asked.subject {
-            Subject::Like(id) => @if let Ok(id) = query::image_id("like", id) {
-                img.asked src=(thumbnail_path(&id)) alt=(texts.your_picture);
-            },
-            Subject::Picture => img #asked.asked alt=(texts.your_picture) hidden;,
-            Subject::Words(_) | Subject::Nothing => {},
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Asked, Language, Subject};
 use crate::answer::Answer;
 use crate::candidates::facets::{Facet, Facets, NO_LICENSE, Shape, SizeClass};
 use crate::candidates::sort::Sort;
-use crate::query::Mode;
+use crate::query::{FROM, Mode};
 
 /// The parameters that the form sets. It sends those that nobody chose as well, without a value.
 pub(crate) const CHOICES: [&str; 8] = [
@@ -51,7 +51,7 @@ const NAMES: [(&str, &str, &str); 30] = [
 ];
 
 /// A value's name; the value itself where it has none.
-fn name(language: Language, value: &str) -> &str {
+pub(super) fn name(language: Language, value: &str) -> &str {
     let named = NAMES.iter().find(|(known, ..)| *known == value);
     match (named, language) {
         (Some((_, english, _)), Language::English) => english,
@@ -78,11 +78,9 @@ impl Choice<'_> {
     }
 }
 
-/// Nothing, where an upload was searched for: no address asks for it again.
+/// What narrows it. An upload is not kept, so that no address asks for it again: there it is for the script alone,
+/// which sends the picture along.
 pub(super) fn refine(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {
-    if !asked.has_address() {
-        return html! {};
-    }
     let texts = language.texts();
     let none = Facets::default();
     let facets = answer.facets.as_ref().unwrap_or(&none);
@@ -90,7 +88,7 @@ pub(super) fn refine(language: Language, asked: Asked<'_>, answer: &Answer) -> M
     let active = CHOICES.iter().filter(|choice| !chosen(choice).is_empty());
     let active = active.count();
     html! {
-        nav.refine aria-label=(texts.refine) {
+        nav.refine.with-picture[!asked.has_address()] aria-label=(texts.refine) {
             (senses(language, asked, answer))
             details.filters open[active > 0] {
                 summary { (texts.filters) @if active > 0 { " (" (active) ")" } }
@@ -121,7 +119,7 @@ pub(super) fn refine(language: Language, asked: Asked<'_>, answer: &Answer) -> M
 
 /// What stays as it was when filters change; the place does not.
 fn is_kept(parameter: &str) -> bool {
-    !CHOICES.contains(&parameter) && !["lang", "cursor"].contains(&parameter)
+    !CHOICES.contains(&parameter) && !["lang", "cursor", FROM].contains(&parameter)
 }
 
 fn senses(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {

@@ -7,11 +7,13 @@ use tusou_contract::{ImageId, Rights, SightingContext, SightingRights};
 use tusou_platform::Config;
 
 use super::*;
-use crate::answer::{Considered, Hit, Sighting};
+use crate::answer::{Considered, Hit, Sighting, Sightings, thumbnail_path};
+use crate::candidates::cursor::Cursor;
 use crate::candidates::facets::{Facet, Facets};
 use crate::config::Settings;
 use crate::guess::Guess;
-use crate::query::{Ask, SEARCH};
+use crate::picture::Facts;
+use crate::query::{Ask, PAGE, SEARCH};
 
 fn select<'a>(page: &'a Html, selector: &str) -> Vec<scraper::ElementRef<'a>> {
     let selector = Selector::parse(selector).expect("a selector");
@@ -125,6 +127,9 @@ proptest! {
         let harmless = render(Language::English, &View::Found(by_words(&asking("plain")), &plain));
         let page = render(Language::English, &View::Found(by_words(&asking(&text)), &hostile));
         prop_assert_eq!(shape_of(&page), shape_of(&harmless));
+        let view = |picture: &Picture| render(Language::Chinese, &View::Picture(picture));
+        let own = |text: &str| shape_of(&view(&picture("http://example.org/", text)));
+        prop_assert_eq!(own(&text), own("plain"));
         let page = Html::parse_document(&page);
         let input = select(&page, "input[name=q]")[0].value().attr("value").expect("shown back");
         // HTML turns NUL and carriage returns into other characters as it is read.
@@ -136,7 +141,8 @@ proptest! {
     #[test]
     fn no_foreign_address_becomes_a_script(scheme in "(?i)(javascript|data|vbscript|file|blob)", rest in "[ -~]{0,40}") {
         let found = answer(&format!("{scheme}:{rest}"), "text");
-        let page = render(Language::English, &View::Found(PICTURE, &found));
+        let mut page = render(Language::English, &View::Found(PICTURE, &found));
+        page += &render(Language::English, &View::Picture(&picture(&format!("{scheme}:{rest}"), "text")));
         for link in select(&Html::parse_document(&page), "a[href]") {
             let href = link.value().attr("href").expect("selected by it");
             prop_assert!(href.starts_with(['/', '#']) || href.starts_with("http"), "{}", href);
@@ -162,7 +168,12 @@ fn a_hit_shows_its_picture_its_page_and_its_likes() {
     );
     assert_eq!(
         select(&page, ".hit a[href='http://example.org/page']").len(),
-        5
+        4
+    );
+    let own = format!("/image/{}?lang=en", found.hits[0].image_id);
+    assert_eq!(
+        select(&page, ".hit a.frame")[0].value().attr("href"),
+        Some(own.as_str())
     );
     let licenses = select(
         &page,
@@ -218,8 +229,8 @@ async fn an_error_s_page_has_its_status_and_says_what_to_do() {
 #[test]
 fn the_policy_names_the_style_block_by_its_digest_and_no_other_host() {
     let found = answer("http://example.org/", "text");
-    let style = hits::shapes(&found.hits);
-    assert_eq!(style, "#h0{--a:1.3333}");
+    let style = hits::shapes("h", 40, &found.hits);
+    assert_eq!(style, "#h40{--a:1.3333}");
     let policy = policy(&style);
     let policy = policy.to_str().expect("ASCII");
     let digest = STANDARD.encode(Sha256::digest(style.as_bytes()));
@@ -253,28 +264,37 @@ fn nothing_like_enough_says_how_many_were_looked_at_and_shows_the_way_to_them() 
         "812 pictures were looked at, and none is like enough."
     );
     assert_eq!(links[0], "/?q=submarine+%26+co&format=png&lang=en&all=on");
-    // An upload is not kept: there is no address that asks for it again.
-    let (_, links) = ways(&none, PICTURE);
-    assert_eq!(links, ["/?lang=en"]);
+    // An upload is not kept: a script sends it along.
+    let page = render(Language::English, &View::Found(PICTURE, &none));
+    let page = Html::parse_document(&page);
+    let way = select(&page, ".message .with-picture a");
+    assert_eq!(way[0].value().attr("href"), Some("/?lang=en&all=on"));
 }
 
 #[test]
 fn more_pictures_are_the_next_page_of_the_same_search() {
     let mut found = answer("http://example.org/", "a bird");
     found.considered.hits = 31;
-    found.next = Some("abc-_".into());
+    let cursor = Cursor {
+        fingerprint: 1,
+        digest: 2,
+        place: 20,
+    };
+    let cursor = cursor.encode();
+    found.next = Some(cursor.clone());
+    // By words it says where the page begins too, for when the cursor is stale.
     for (asked, next) in [
         (
             by_words(&asking("red bird")),
-            "/?q=red+bird&format=png&lang=zh&cursor=abc-_",
+            format!("/?q=red+bird&format=png&lang=zh&cursor={cursor}&from=20"),
         ),
-        (PICTURE, "/?lang=zh&cursor=abc-_"),
+        (PICTURE, format!("/?lang=zh&cursor={cursor}")),
     ] {
         let page = render(Language::Chinese, &View::Found(asked, &found));
         let page = Html::parse_document(&page);
         assert_eq!(
             select(&page, "a[rel=next]")[0].value().attr("href"),
-            Some(next)
+            Some(next.as_str())
         );
         let count = select(&page, ".count strong")[0].text().collect::<String>();
         assert_eq!(count, "31 张图片");
@@ -333,9 +353,113 @@ fn filters_stand_in_the_address_with_what_was_asked_and_their_counts() {
         .collect();
     assert_eq!(senses.len(), 2, "words have no copies");
     assert_eq!(senses[0], "/?q=red+bird&format=png&lang=en&mode=means");
-    // An upload is not kept, so nothing narrows it by an address.
+    // An upload is not kept, so nothing narrows it by an address: a script sends the picture along.
     let page = render(Language::English, &View::Found(PICTURE, &found));
-    assert!(select(&Html::parse_document(&page), ".refine").is_empty());
+    assert_eq!(
+        select(&Html::parse_document(&page), ".refine").len(),
+        select(&Html::parse_document(&page), ".refine.with-picture").len()
+    );
+}
+
+#[test]
+fn a_further_page_says_where_it_begins_and_numbers_on() {
+    let found = answer("http://example.org/", "a bird");
+    let query = "q=bird&from=40&cursor=abc";
+    let parameters = Parameters::read(Some(query), PAGE).expect("all are known");
+    let page = render(
+        Language::English,
+        &View::Found(by_words(&parameters), &found),
+    );
+    let page = Html::parse_document(&page);
+    let begins = select(&page, ".from")[0];
+    assert_eq!(
+        begins.text().collect::<String>(),
+        "From picture 41 on. From the start"
+    );
+    let start = select(&page, ".from a")[0].value().attr("href");
+    assert_eq!(start, Some("/?q=bird&lang=en"));
+    assert_eq!(select(&page, ".hit")[0].value().attr("id"), Some("h40"));
+    let kept = select(&page, ".filters input[type=hidden]");
+    let kept: Vec<_> = kept
+        .iter()
+        .filter_map(|input| input.value().attr("name"))
+        .collect();
+    assert_eq!(kept, ["q", "lang"], "filters begin at the first picture");
+}
+
+fn picture(page_url: &str, text: &str) -> Picture {
+    let hit = |name: &str| {
+        let mut hit = answer(page_url, text).hits.remove(0);
+        hit.image_id = ImageId::of(name.as_bytes());
+        hit
+    };
+    let seen = |at, gone_since| Sighting {
+        first_seen: at,
+        gone_since,
+        ..sighting(page_url, text)
+    };
+    let facts = serde_json::json!({
+        "image_id": ImageId::of(b"picture"), "image_name": "i.png", "width": 400, "height": 300,
+        "format": "png", "sightings": 2, "captions": [text], "bytes": 1_234_567, "colors": ["red", "gray"],
+        "taken_at": "2020-02-29T10:00:00Z",
+    });
+    Picture {
+        facts: serde_json::from_value::<Facts>(facts).expect("as the index has it"),
+        sightings: Sightings {
+            sightings: vec![
+                seen(
+                    datetime!(2024-05-01 12:00 UTC),
+                    Some(datetime!(2025-06-01 12:00 UTC)),
+                ),
+                seen(datetime!(2024-07-01 12:00 UTC), None),
+                seen(datetime!(2026-01-01 12:00 UTC), None),
+            ],
+            live: 2,
+            gone: 1,
+            next: Some("further".into()),
+        },
+        copies: vec![hit("copy")],
+        alike: vec![hit("alike"), hit("another")],
+        guess: None,
+    }
+}
+
+#[test]
+fn a_picture_has_its_source_its_time_line_its_facts_and_its_neighbours() {
+    let shown = picture("http://example.org/page", "a red bird");
+    let page = render(Language::English, &View::Picture(&shown));
+    let page = Html::parse_document(&page);
+    let said = |selector: &str| -> Vec<String> {
+        let found = select(&page, selector).into_iter();
+        let texts = found.map(|one| one.text().collect::<String>());
+        texts.map(|text| text.trim().to_owned()).collect()
+    };
+    assert_eq!(said("title"), ["a red bird · 图搜 Tusou"]);
+    // The first that still shows it, not the one that is gone.
+    assert_eq!(said(".source small"), ["Source", "first seen 2024-07-01"]);
+    assert_eq!(said("#seen h2"), ["Where it is seen at 2 of 3 pages still"]);
+    assert_eq!(said(".line .year"), ["2024", "2026"]);
+    assert_eq!(said(".line .gone-by time"), ["2024-05-01", "2025-06-01"]);
+    assert_eq!(
+        said(".of-picture dd"),
+        ["400 × 300", "PNG, 1.2 MB", "2020-02-29", "Red, Grey"]
+    );
+    let neighbours = select(&page, ".grid .hit").into_iter();
+    let ids: Vec<_> = neighbours
+        .filter_map(|hit| hit.value().attr("id"))
+        .collect();
+    assert_eq!(ids, ["c0", "h0", "h1"]);
+    let next = select(&page, "a[rel=next]")[0].value().attr("href");
+    let id = ImageId::of(b"picture");
+    let further = format!("/image/{id}?lang=en&cursor=further#seen");
+    assert_eq!(next, Some(further.as_str()));
+    let other = select(&page, "a.language")[0].value().attr("href");
+    let in_chinese = format!("/image/{id}?lang=zh");
+    assert_eq!(other, Some(in_chinese.as_str()));
+    assert_eq!(
+        picture::shapes(&shown),
+        "#one{--a:1.3333}#c0{--a:1.3333}#h0{--a:1.3333}#h1{--a:1.3333}"
+    );
 }
 
 #[test]

@@ -42,6 +42,20 @@ pub(crate) const SEARCH: &[&str] = &[
     "lang",
 ];
 
+/// What the page may ask: also at which hit it begins, which stays true where a cursor goes stale.
+pub(crate) const PAGE: &[&str] = &{
+    let mut names = [FROM; SEARCH.len() + 1];
+    let mut place = 0;
+    while place < SEARCH.len() {
+        names[place] = SEARCH[place];
+        place += 1;
+    }
+    names
+};
+
+/// The page's parameter for how many hits come before the first that is shown.
+pub(crate) const FROM: &str = "from";
+
 /// What a search for pictures like an indexed one may ask: what it looks for stands in its path.
 pub(crate) const SIMILAR: &[&str] = match SEARCH {
     [_q, _like, _url, _weight, choice @ .., _lang] => choice,
@@ -69,6 +83,8 @@ pub(crate) struct Ask {
     pub(crate) k: K,
     /// From where on; `None` for the first.
     pub(crate) cursor: Option<Cursor>,
+    /// How many hits come before the first that is wanted, where no cursor says it; beyond the last, all are wanted.
+    pub(crate) from: u16,
     /// Whether near-duplicates stand under the best of them.
     pub(crate) group: bool,
     /// Whether pictures below the cut-off are hits too.
@@ -193,6 +209,7 @@ impl Ask {
             sort: sort(parameters)?,
             k: parameters.parse("k")?,
             cursor,
+            from: 0,
             group: parameters.switch("group", true)?,
             all: parameters.switch("all", false)?,
             facets: parameters.switch("facets", false)?,

@@ -12,7 +12,7 @@ use tusou_contract::ImageId;
 use crate::config::{DEFAULT_K, MAX_K};
 use crate::error::SearchError;
 
-pub(crate) use ask::{Ask, Mode, Picture, SEARCH, SIMILAR, Subject};
+pub(crate) use ask::{Ask, FROM, Mode, PAGE, Picture, SEARCH, SIMILAR, Subject};
 pub(crate) use filters::Filters;
 pub(crate) use parameters::{Parameters, unknown};
 pub(crate) use words::Words;

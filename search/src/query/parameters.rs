@@ -112,6 +112,12 @@ impl Parameters {
         self
     }
 
+    /// Without these.
+    pub(crate) fn without(mut self, names: &[&str]) -> Self {
+        self.0.retain(|(name, _)| !names.contains(name));
+        self
+    }
+
     /// Whether none of these is given.
     pub(crate) fn lacks(&self, names: &[&str]) -> bool {
         names.iter().all(|name| self.get(name).is_none())

@@ -9,18 +9,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::app::App;
-use crate::page::assets::{ICON, SCRIPT, STYLE};
+use crate::page::assets::{ICON, SCRIPTS, STYLE};
 
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// The routes of the files.
 pub(super) fn router() -> Router<Arc<App>> {
-    Router::new()
+    let mut routes = Router::new();
+    for (name, text) in SCRIPTS {
+        let script = async move || file("text/javascript", text);
+        routes = routes.route(&format!("/assets/{name}"), get(script));
+    }
+    routes
         .route("/assets/style.css", get(async || file("text/css", STYLE)))
-        .route(
-            "/assets/search.js",
-            get(async || file("text/javascript", SCRIPT)),
-        )
         .route(
             "/assets/icon.svg",
             get(async || file("image/svg+xml", ICON)),

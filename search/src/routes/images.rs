@@ -10,15 +10,12 @@ use serde_json::{Value, json};
 use tusou_contract::BlobKey;
 
 use super::openapi::{Choice, Jpeg, Refused, ThumbnailRefused};
-use crate::access::deadline::Deadline;
 use crate::answer::{Answer, Sightings, thumbnail_path};
 use crate::app::App;
 use crate::config::{MAX_THUMBNAIL_BYTES, PAGES_OF_IMAGE};
 use crate::error::SearchError;
-use crate::metrics::{Step, timed};
 use crate::query::{Ask, Limit, Parameters, SIMILAR, image_id};
-use crate::rows::oldest::{self, Place};
-use crate::{pipeline, requests};
+use crate::{picture, pipeline, requests};
 
 /// A thumbnail's address holds the digest of the picture, so what it shows never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -83,24 +80,13 @@ pub(super) async fn sightings(
     let parameters = Parameters::read(query.as_deref(), &["limit", "cursor"])?;
     let id = image_id("id", &id)?;
     let limit: Limit = parameters.parse("limit")?;
-    let after = parameters.get("cursor");
-    let after = after.map(|text| Place::decode(&id, text)).transpose()?;
-    let read = oldest::page(app.database()?, &id, after, limit.get());
-    let left = Deadline::current().left();
-    let page = timed(Step::Rows, tokio::time::timeout(left, read))
-        .await
-        .map_err(|_| SearchError::Timeout)??;
+    let page = picture::sightings(&app, id, parameters.get("cursor"), limit.get()).await?;
     if page.live + page.gone == 0 {
         return Err(SearchError::NotFound(format!(
             "no page that shows image {id} is known"
         )));
     }
-    Ok(Json(Sightings {
-        sightings: page.sightings,
-        live: page.live,
-        gone: page.gone,
-        next: page.next.map(|place| place.encode(&id)),
-    }))
+    Ok(Json(page))
 }
 
 /// A picture's thumbnail

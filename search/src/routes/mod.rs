@@ -92,7 +92,10 @@ pub(crate) fn router(app: Arc<App>, ops: Router) -> Router {
     }
     if app.settings.page {
         let page = get(page::show).post(page::by_picture);
-        let page = Router::new().route("/", page).layer(search_gate());
+        let page = Router::new()
+            .route("/", page)
+            .route("/image/{id}", get(page::one))
+            .layer(search_gate());
         let page = page.layer(without_key).merge(assets::router());
         routes = routes.merge(page.method_not_allowed_fallback(wrong_method));
     }

@@ -64,8 +64,15 @@ async fn the_page_works_without_a_script() {
     let (status, found) = page(search.get("/?q=a+small+bird").await).await;
     assert_eq!(status, 200);
     assert_eq!(
-        attributes(&found, ".hit a.frame", "href"),
-        ["http://example.org/5"]
+        attributes(&found, ".hit .page a", "href")[0],
+        "http://example.org/5"
+    );
+    let own = format!("/image/{}?lang=en", id("bird"));
+    assert_eq!(attributes(&found, ".hit a.frame", "href"), [own.as_str()]);
+    let (status, view) = page(search.get(&own).await).await;
+    assert_eq!(
+        (status, attributes(&view, ".line li", "class").len()),
+        (200, 1)
     );
     assert_eq!(
         attributes(&found, "figcaption > .rights a", "href"),
