@@ -11,6 +11,14 @@ use crate::config::{Log, LogFormat};
 /// The version of this build, the same for every package of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The version, with the commit where who built it told that by `TUSOU_COMMIT`.
+pub fn build() -> String {
+    match option_env!("TUSOU_COMMIT") {
+        Some(commit) if !commit.is_empty() => format!("{VERSION}+{commit}"),
+        _ => VERSION.to_owned(),
+    }
+}
+
 /// Upper bounds of every `*_seconds` histogram: from a resize to a whole slow fetch.
 const SECONDS: [f64; 17] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0,

@@ -374,3 +374,46 @@ rate_burst = 0
         .load(&[])
         .expect("any origin");
 }
+
+#[test]
+fn the_operator_s_page_is_not_open_to_everybody_and_its_password_is_never_shown() {
+    let secret = "sesame-of-the-operator";
+    let fixture = Fixture::new("[operator]\nlisten = \"0.0.0.0:9184\"\n");
+    let told = fixture.refusal(&[]);
+    insta::assert_snapshot!(told, @r#"
+    the configuration cannot be used
+      operator.listen = "0.0.0.0:9184": is not of this machine alone, and `operator.password` is empty: set one, or listen on 127.0.0.1 (tusou.toml line 2)
+    "#);
+    let (config, _) = fixture
+        .load(&[
+            ("TUSOU_OPERATOR_PASSWORD", secret),
+            ("TUSOU_OPERATOR_HOSTS", "ops.example.org, OPS.example.net"),
+        ])
+        .expect("with a password it may be reached");
+    let shown = format!("{config:?} {:?}", config.differences());
+    assert!(
+        !shown.contains(secret) && shown.contains("0.0.0.0:9184"),
+        "{shown}"
+    );
+    for (key, wrong) in [
+        ("TUSOU_OPERATOR_PASSWORD", "sesame"),
+        ("TUSOU_OPERATOR_HOSTS", "ops.example.org:443"),
+        ("TUSOU_OPERATOR_HOSTS", "http://ops.example.org"),
+        ("TUSOU_OPERATOR_INTERVAL_MS", "0"),
+    ] {
+        let told = Fixture::new("").refusal(&[(key, wrong)]);
+        assert!(
+            told.contains("operator.") && !told.contains("sesame"),
+            "{told}"
+        );
+    }
+    // Every address of loopback is this machine's own.
+    for own in ["127.0.0.2:1", "[::1]:9184"] {
+        assert!(
+            Fixture::new("")
+                .load(&[("TUSOU_OPERATOR_LISTEN", own)])
+                .is_ok(),
+            "{own}"
+        );
+    }
+}

@@ -10,6 +10,7 @@ use tusou_platform::Shutdown;
 use tusou_platform::config::Network;
 use tusou_platform::door::{Answer, Door, Limits, Reach};
 use tusou_platform::ops::{Health, serve};
+use tusou_platform::telemetry::build;
 use url::Url;
 
 fn metrics() -> PrometheusHandle {
@@ -41,7 +42,14 @@ async fn get(address: SocketAddr, path: &str) -> Answer {
 
 async fn ask(address: SocketAddr, path: &str) -> (u16, Value) {
     let answer = get(address, path).await;
-    let value = serde_json::from_slice(&answer.body).expect("the answer is JSON");
+    let mut value: Value = serde_json::from_slice(&answer.body).expect("the answer is JSON");
+    let fields = value.as_object_mut().expect("the answer is an object");
+    let version = fields.remove("version");
+    assert_eq!(
+        version,
+        Some(build().into()),
+        "every answer tells the build"
+    );
     (answer.status, value)
 }
 

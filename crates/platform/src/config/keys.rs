@@ -10,7 +10,7 @@ use super::Config;
 pub(super) type Keys = BTreeMap<String, Value>;
 
 /// Values that no message and no listing shows.
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 9] = [
     "database.url",
     "amqp.url",
     "rabbitmq.api_url",
@@ -19,6 +19,7 @@ const SECRETS: [&str; 8] = [
     "models.hub_token",
     "search.api_keys",
     "search.client_key",
+    "operator.password",
 ];
 
 /// The most characters of a value that a message shows.

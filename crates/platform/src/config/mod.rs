@@ -20,6 +20,7 @@ pub use keep::{KeepOriginals, UnknownRule};
 pub use load::{Source, Variables, load, load_with, locate};
 pub use sections::{
     Amqp, Blobs, BulkEncoding, Config, Crawler, Database, Device, Discovery, Elasticsearch,
-    Encoder, Indexer, Log, LogFormat, Models, Network, Pictures, Rabbitmq, Render, Search,
+    Encoder, Indexer, Log, LogFormat, Models, Network, Operator, Pictures, Rabbitmq, Render,
+    Search,
 };
 pub(crate) use validate::fits_header;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Amqp, Config, Database, Elasticsearch, Models, Rabbitmq, Search, keys};
+use super::{Amqp, Config, Database, Elasticsearch, Models, Operator, Rabbitmq, Search, keys};
 
 /// What stands where a secret was.
 const MASK: &str = "***";
@@ -25,6 +25,7 @@ impl Config {
         shown.models.hub_token = mask(&shown.models.hub_token);
         shown.elasticsearch = shown.elasticsearch.redacted();
         shown.search = shown.search.redacted();
+        shown.operator = shown.operator.redacted();
         shown
     }
 
@@ -149,6 +150,21 @@ impl Search {
 }
 
 impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        by_table(&self.redacted(), f)
+    }
+}
+
+impl Operator {
+    fn redacted(&self) -> Self {
+        Self {
+            password: mask(&self.password),
+            ..self.clone()
+        }
+    }
+}
+
+impl fmt::Debug for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         by_table(&self.redacted(), f)
     }

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::sections::is_host_pattern;
 use super::show::mask_url;
-use super::{Config, Elasticsearch, Search, keys};
+use super::{Config, Elasticsearch, Operator, Search, keys};
 use crate::telemetry;
 
 /// A value that cannot work.
@@ -46,6 +46,9 @@ const LONGEST_ALIAS: usize = 200;
 /// The fewest characters of an API key: fewer could be guessed.
 const LEAST_KEY: usize = 16;
 
+/// The fewest characters of a password that people may try to guess.
+const LEAST_PASSWORD: usize = 12;
+
 /// Every fault, in no order.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = numbers(config);
@@ -54,6 +57,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     faults.extend(relations(config));
     faults.extend(cluster(&config.elasticsearch));
     faults.extend(search(&config.search));
+    faults.extend(operator(&config.operator));
     let pictures = config.pictures.faults().into_iter();
     faults.extend(pictures.map(|(key, reason)| fault(key, reason)));
     faults
@@ -77,6 +81,8 @@ fn numbers(config: &Config) -> Vec<Fault> {
         let may_be_zero = MAY_BE_ZERO.contains(&key.as_str()) || key.starts_with("pictures.");
         let least = match key.as_str() {
             "elasticsearch.hnsw_m" | "elasticsearch.hnsw_ef_construction" => 2,
+            // To look must not become the load.
+            "operator.interval_ms" => 100,
             _ => i64::from(!may_be_zero),
         };
         let most = match key.as_str() {
@@ -252,6 +258,31 @@ fn search(config: &Search) -> Vec<Fault> {
         if !(-1.0..=1.0).contains(&cosine) {
             faults.push(fault(key, "is out of range; give −1 to 1"));
         }
+    }
+    faults
+}
+
+/// Who may reach the operator's page. No reason shows the password.
+fn operator(config: &Operator) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let password = config.password.chars().count();
+    if password == 0 && !config.listen.ip().to_canonical().is_loopback() {
+        let reason = "is not of this machine alone, and `operator.password` is empty: set one, or listen on 127.0.0.1";
+        faults.push(fault("operator.listen", reason));
+    } else if password > 0 && password < LEAST_PASSWORD {
+        let reason = "has fewer than 12 characters; make one with `openssl rand -hex 24`";
+        faults.push(fault("operator.password", reason));
+    }
+    let wrong = |name: &&String| {
+        let url = Url::parse(&format!("http://{name}/")).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+        host.is_empty() || *host != name.to_ascii_lowercase()
+    };
+    if let Some(name) = config.hosts.iter().find(wrong) {
+        let reason = format!(
+            "holds {name:?}, which is no host's name; give one like ops.example.org, without a port"
+        );
+        faults.push(fault("operator.hosts", reason));
     }
     faults
 }

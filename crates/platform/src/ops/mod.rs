@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::Shutdown;
+use crate::telemetry::build;
 
 /// How often histograms are drained, so that they do not grow between two scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -40,6 +41,8 @@ struct Parts {
 pub struct Report {
     /// `ok` or `unavailable`.
     pub status: &'static str,
+    /// The build: `0.1.0`, or `0.1.0+commit` where the build knows its commit.
+    pub version: String,
     /// Each part: `ok`, or why it is not.
     pub parts: BTreeMap<String, String>,
     /// What else there is to know: the device that each model runs on.
@@ -52,6 +55,7 @@ impl Report {
         let status = if well { "ok" } else { "unavailable" };
         Self {
             status,
+            version: build(),
             parts,
             about: BTreeMap::new(),
         }

@@ -3,6 +3,7 @@
 mod crawler;
 mod discovery;
 mod models;
+mod operator;
 mod pictures;
 mod render;
 
@@ -18,6 +19,7 @@ use super::keep::KeepOriginals;
 pub use crawler::Crawler;
 pub use discovery::Discovery;
 pub use models::{Device, Models};
+pub use operator::Operator;
 pub use pictures::Pictures;
 pub use render::Render;
 pub(super) use render::is_host_pattern;
@@ -56,6 +58,8 @@ pub struct Config {
     pub indexer: Indexer,
     /// The search service.
     pub search: Search,
+    /// The operator's page.
+    pub operator: Operator,
 }
 
 /// `[database]`
