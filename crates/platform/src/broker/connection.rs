@@ -107,9 +107,8 @@ impl Broker {
     /// Messages ready in a queue of that name (work, retry or dead), as the broker counts them now.
     pub async fn ready(&self, queue: &str) -> Result<u32, BrokerError> {
         // A channel of its own: the broker closes it where there is no such queue.
-        let declared = self
-            .channel()
-            .await?
+        let channel = self.channel().await?;
+        let declared = channel
             .queue_declare(
                 queue.into(),
                 QueueDeclareOptions {
@@ -120,6 +119,10 @@ impl Broker {
             )
             .await
             .map_err(|error| BrokerError::of(&format!("to look at `{queue}`"), &error))?;
+        // One that is dropped closes some time later, and a connection that ends in its midst calls that an error.
+        if let Err(error) = channel.close(200, "done".into()).await {
+            tracing::debug!(%error, "a channel was gone before it was closed");
+        }
         Ok(declared.message_count())
     }
 
