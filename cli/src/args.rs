@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Resume(crate::pause::Resume),
     /// Shows how far the crawl is, with a reason for everything that was left out
     Status(Status),
+    /// Serves the operator's page, until it is ended
+    Operate,
     /// Finds pictures by a picture or by words
     Search(Search),
     /// Looks at the configuration
@@ -73,8 +75,9 @@ pub(crate) struct Status {
     /// For programs
     #[arg(long)]
     pub(crate) json: bool,
-    /// Again and again, with so many seconds between
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    /// Live in a terminal; again and again elsewhere, with so many seconds between
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) watch: Option<u64>,
 }
 

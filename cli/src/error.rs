@@ -305,6 +305,20 @@ pub enum Error {
         #[source]
         cause: serde_json::Error,
     },
+    /// The operator's page cannot be served where it is to be.
+    #[error(
+        "the operator's page cannot listen on {address}: see what `operator.listen` says, and who listens there"
+    )]
+    Listen {
+        /// `operator.listen`
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// Without chance there is no safe token.
+    #[error("the system gives no random bytes (/dev/urandom)")]
+    Chance(#[source] std::io::Error),
     /// Standard output cannot be written.
     #[error("cannot write to standard output")]
     Output(#[from] std::io::Error),

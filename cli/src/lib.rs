@@ -11,6 +11,7 @@ mod import;
 mod index;
 mod migrate;
 mod models;
+mod operate;
 mod outbox;
 mod pause;
 mod reconcile;
@@ -23,7 +24,7 @@ pub mod status;
 
 use std::io::Write;
 
-use tusou_platform::config::{self, Config, Log};
+use tusou_platform::config::{self, Config, Log, Source};
 use tusou_platform::telemetry;
 
 pub use args::Args;
@@ -38,25 +39,39 @@ pub use models::ModelsError;
 /// [`Error`], whose [`Error::exit_code`] is the process's.
 pub async fn run(args: Args, out: &mut dyn Write) -> Result<(), Error> {
     let (config, source) = config::load(args.config.as_deref())?;
+    if matches!(args.command, Command::Operate) {
+        return Box::pin(operate::run(config)).await;
+    }
     tell_waits(&config)?;
-    match args.command {
-        Command::Seed(seed) => seed::run(&config, &seed, out).await,
-        Command::Import(import) => import::run(&config, &import, out).await,
-        Command::Recrawl(recrawl) => recrawl::run(&config, &recrawl, out).await,
-        Command::Forget(forget) => forget::run(&config, &forget, out).await,
-        Command::Pause(pause) => pause::pause(&config, &pause, out).await,
-        Command::Resume(resume) => pause::resume(&config, &resume, out).await,
-        Command::Status(status) => status::run(&config, &status, out).await,
-        Command::Search(search) => search::run(&config, &search, out).await,
+    dispatch(&config, &source, args.command, out).await
+}
+
+/// Runs any command but the one that serves.
+async fn dispatch(
+    config: &Config,
+    source: &Source,
+    command: Command,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    match command {
+        Command::Operate => Ok(()),
+        Command::Seed(seed) => seed::run(config, &seed, out).await,
+        Command::Import(import) => import::run(config, &import, out).await,
+        Command::Recrawl(recrawl) => recrawl::run(config, &recrawl, out).await,
+        Command::Forget(forget) => forget::run(config, &forget, out).await,
+        Command::Pause(pause) => pause::pause(config, &pause, out).await,
+        Command::Resume(resume) => pause::resume(config, &resume, out).await,
+        Command::Status(status) => status::run(config, &status, out).await,
+        Command::Search(search) => search::run(config, &search, out).await,
         Command::Config {
             command: ConfigCommand::Check,
-        } => check::run(&config, &source, out),
-        Command::Reconcile(reconcile) => reconcile::run(&config, &reconcile, out).await,
-        Command::Index { command } => index::run(&config, &command, out).await,
-        Command::Models { command } => Ok(models::run(&config, &command, out).await?),
-        Command::Gc(gc) => gc::run(&config, &gc, out).await,
-        Command::Dead { command } => dead::run(&config, &command, out).await,
-        Command::Migrate(migrate) => migrate::run(&config, &migrate, out).await,
+        } => check::run(config, source, out),
+        Command::Reconcile(reconcile) => reconcile::run(config, &reconcile, out).await,
+        Command::Index { command } => index::run(config, &command, out).await,
+        Command::Models { command } => Ok(models::run(config, &command, out).await?),
+        Command::Gc(gc) => gc::run(config, &gc, out).await,
+        Command::Dead { command } => dead::run(config, &command, out).await,
+        Command::Migrate(migrate) => migrate::run(config, &migrate, out).await,
     }
 }
 

@@ -1,10 +1,15 @@
 //! Holding dead letters while they are looked at.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tusou_contract::{ImageId, Queue};
 use tusou_platform::Config;
 use tusou_platform::broker::{Broker, BrokerError, DeadLetter, DeadQueue};
+
+/// The longest wait for the broker to have back what it was given, and between two looks.
+const PATIENCE: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Every dead letter, held: nobody else sees them meanwhile. Where the process ends before they are
 /// given back, the broker has them back all the same.
@@ -25,6 +30,15 @@ impl Held {
     /// Takes what is in the dead queues now, at most as many of each as a queue may hold: what dies
     /// meanwhile is left for the next time.
     pub(super) async fn take(config: &Config, only: Option<Queue>) -> Result<Self, BrokerError> {
+        Self::take_first(config, only, config.amqp.queue_limit).await
+    }
+
+    /// The same, but no more than `most` of each.
+    pub(super) async fn take_first(
+        config: &Config,
+        only: Option<Queue>,
+        most: u32,
+    ) -> Result<Self, BrokerError> {
         let broker = Broker::connect(&config.amqp, "tusou").await?;
         let mut queues = Vec::new();
         for queue in Queue::ALL {
@@ -32,7 +46,7 @@ impl Held {
                 continue;
             }
             let ready = broker.ready(&queue.dead_name()).await?;
-            let wanted = ready.min(config.amqp.queue_limit);
+            let wanted = ready.min(most);
             let mut held = HeldQueue {
                 queue: broker.dead(queue).await?,
                 letters: Vec::new(),
@@ -66,14 +80,33 @@ impl Held {
             .collect()
     }
 
-    /// Puts back what is still held, in its order.
+    /// Puts back what is still held, in its order, and waits until the broker has it: it takes it back when it comes
+    /// to it, and the next command would miss what is still on its way.
     pub(super) async fn give_back(self) -> Result<(), BrokerError> {
-        for held in self.queues {
-            for letter in held.letters {
+        let mut given = Vec::new();
+        let mut queues = self.queues;
+        for held in &mut queues {
+            let name = held.queue.queue().dead_name();
+            given.push((name, held.letters.len()));
+            for letter in std::mem::take(&mut held.letters) {
                 held.queue.give_back(letter).await?;
             }
         }
+        let there = async {
+            for (name, count) in given.iter().filter(|(_, count)| *count > 0) {
+                while (self.broker.ready(name).await? as usize) < *count {
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+            Ok(())
+        };
+        // Somebody else may have taken some meanwhile, and then as many are never there.
+        let waited = tokio::time::timeout(PATIENCE, there).await;
+        // Dropped channels close by themselves. What is asked after them is answered after them: a connection that ends
+        // in their midst calls that an error.
+        drop(queues);
+        let _ = self.broker.ready(&Queue::ImagesFetched.dead_name()).await;
         self.broker.close().await;
-        Ok(())
+        waited.unwrap_or(Ok(()))
     }
 }

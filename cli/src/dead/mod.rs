@@ -21,7 +21,8 @@ use crate::format::json;
 use crate::rows::dead as rows;
 use args::{Choice, Command, Filter, List, Show};
 use hold::{Held, HeldQueue};
-use report::{Hosts, Report, Row, counted, counts};
+pub(crate) use report::Row;
+use report::{Hosts, Report, counted, counts};
 
 /// The longest wait for hosts: without a database dead letters are handled all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -58,6 +59,34 @@ async fn list(config: &Config, args: &List, out: &mut dyn Write) -> Result<(), E
         write!(out, "{}", report::text(&report, args.long))?;
     }
     Ok(())
+}
+
+/// Dead letters for whoever shows them in another way.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Letters {
+    /// The first ones of each queue, the oldest first.
+    pub(crate) rows: Vec<Row>,
+    /// How many are not among them.
+    pub(crate) more: u64,
+    /// What could not be looked at, and why.
+    pub(crate) problem: Option<String>,
+}
+
+/// Looks at no more than `most` dead letters of each queue, and gives them back.
+///
+/// # Errors
+/// Where the broker does not answer.
+pub(crate) async fn letters(config: &Config, most: u32) -> Result<Letters, Error> {
+    let held = Held::take_first(config, None, most).await?;
+    let hosts = hosts(config, &held).await;
+    let letters = held.queues.iter().flat_map(|queue| &queue.letters);
+    let letters = Letters {
+        rows: letters.map(|letter| Row::of(letter, &hosts)).collect(),
+        more: held.unseen().values().sum(),
+        problem: hosts.err(),
+    };
+    held.give_back().await?;
+    Ok(letters)
 }
 
 async fn show(config: &Config, args: &Show, out: &mut dyn Write) -> Result<(), Error> {

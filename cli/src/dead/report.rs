@@ -21,18 +21,18 @@ pub(super) type Hosts = Result<BTreeMap<ImageId, BTreeSet<String>>, String>;
 
 /// One dead letter, without its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Row {
-    pub(super) id: String,
-    pub(super) queue: &'static str,
-    pub(super) reason: String,
-    pub(super) detail: String,
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) queue: &'static str,
+    pub(crate) reason: String,
+    pub(crate) detail: String,
     /// RFC 3339.
-    pub(super) died_at: Option<String>,
-    pub(super) attempt: u32,
-    pub(super) image_id: Option<ImageId>,
-    pub(super) hosts: Vec<String>,
+    pub(crate) died_at: Option<String>,
+    pub(crate) attempt: u32,
+    pub(crate) image_id: Option<ImageId>,
+    pub(crate) hosts: Vec<String>,
     /// Of the body.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// Those of one queue, reason and host.

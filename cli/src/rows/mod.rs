@@ -4,6 +4,7 @@ pub(crate) mod blobs;
 mod crawl;
 pub(crate) mod dead;
 mod held;
+pub(crate) mod hosts;
 mod images;
 mod lists;
 pub(crate) mod models;

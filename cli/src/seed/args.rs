@@ -105,8 +105,8 @@ pub(crate) struct Lists {
     /// Writes every bad row there: line, reason, words
     #[arg(long, requires = "files", conflicts_with = "urls", value_name = "FILE")]
     pub(crate) bad: Option<PathBuf>,
-    /// Reads the list and says what is in it, and does nothing
-    #[arg(long, requires = "files", conflicts_with = "urls")]
+    /// Says what would be done, or what is in the list, and does nothing
+    #[arg(long)]
     pub(crate) dry_run: bool,
     /// For programs
     #[arg(long, requires = "files", conflicts_with = "urls")]

@@ -43,6 +43,9 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
         refuse_kept_out(&pool, url).await?;
     }
     let beyond = urls.iter().any(is_beyond_loopback);
+    if args.list.dry_run {
+        return would_add(&pool, args, &urls, scope, out).await;
+    }
     for url in urls {
         let seed = NewSeed {
             url,
@@ -81,6 +84,38 @@ async fn add(config: &Config, args: &Seed, out: &mut dyn Write) -> Result<(), Er
         ask_for_contact(config, out)?;
     }
     writeln!(out, "`tusou status` shows how far it is.")?;
+    Ok(())
+}
+
+/// Says what would become of each address.
+async fn would_add(
+    pool: &PgPool,
+    args: &Seed,
+    urls: &[Address],
+    scope: Scope,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let known = seeds::list(pool)
+        .await
+        .map_err(Error::query("read the seeds"))?;
+    for url in urls {
+        let (url, scope) = (url.to_string(), scope.to_string());
+        let is_known = known
+            .iter()
+            .any(|seed| seed.url == url && seed.scope == scope);
+        let said = if is_known {
+            "is there; its bounds would be these"
+        } else {
+            "would be added"
+        };
+        writeln!(
+            out,
+            "{url}  {scope}, depth {}, {}{}: {said}",
+            args.depth,
+            at_most(args.limit, args.max_images),
+            rendered(rendering(&args.render)),
+        )?;
+    }
     Ok(())
 }
 

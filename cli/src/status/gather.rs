@@ -10,7 +10,7 @@ use tusou_platform::broker::BrokerError;
 use tusou_platform::broker::management::{Management, QueueDepth};
 use tusou_platform::elastic::{Elastic, ElasticError};
 
-use super::held_up::{Bounds, held_up};
+use super::held_up::{Bounds, causes};
 use super::report::{DeadCount, ModelStatus, Pause, QueueCount, Status};
 use super::services::{self, ServiceStatus};
 use crate::error::Error;
@@ -20,7 +20,7 @@ use crate::rows::{Generation, Snapshot};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Counting rows takes longer the more there are; beyond this Postgres hangs.
-const COUNTING: Duration = Duration::from_secs(60);
+pub(super) const COUNTING: Duration = Duration::from_secs(60);
 
 /// Messages of a dead or retry queue whose reasons are read; the others are counted only.
 const LOOKED_AT: u64 = 1_000;
@@ -32,16 +32,32 @@ const LOOKED_AT: u64 = 1_000;
 /// Where Postgres does not answer.
 pub async fn gather(config: &Config, pool: &PgPool) -> Result<Status, Error> {
     let outside = outside(config).await;
-    let counted = tokio::time::timeout(COUNTING, count(config, pool, &outside.behind)).await;
-    let rows = counted.map_err(|_| Error::Slow {
-        seconds: COUNTING.as_secs(),
-    })??;
+    let rows = counted(config, pool, &outside.behind).await?;
     Ok(together(config, outside, rows))
+}
+
+/// Counts the rows, within a bounded time. `behind` names the indexes behind the alias.
+///
+/// # Errors
+/// Where Postgres does not answer.
+pub(super) async fn counted(
+    config: &Config,
+    pool: &PgPool,
+    behind: &[String],
+) -> Result<Status, Error> {
+    let counted = tokio::time::timeout(COUNTING, count(config, pool, behind)).await;
+    counted.map_err(|_| Error::Slow {
+        seconds: COUNTING.as_secs(),
+    })?
 }
 
 /// What can be told without Postgres, with the reason for its absence among the problems.
 pub(super) async fn without_rows(config: &Config, problem: String) -> Status {
-    let mut outside = outside(config).await;
+    rowless(config, outside(config).await, problem)
+}
+
+/// The same of what others have said already.
+pub(super) fn rowless(config: &Config, mut outside: Outside, problem: String) -> Status {
     outside.problems.insert(0, problem);
     let nothing = Status {
         postgres_away: true,
@@ -51,17 +67,24 @@ pub(super) async fn without_rows(config: &Config, problem: String) -> Status {
 }
 
 /// What others than Postgres say.
-struct Outside {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outside {
     queues: Vec<QueueCount>,
     dead: Vec<DeadCount>,
     retrying: Vec<DeadCount>,
     pauses: Vec<Pause>,
-    behind: Vec<String>,
+    pub(super) behind: Vec<String>,
     services: Vec<ServiceStatus>,
     problems: Vec<String>,
 }
 
-async fn outside(config: &Config) -> Outside {
+impl Outside {
+    pub(super) fn queues(&self) -> &[QueueCount] {
+        &self.queues
+    }
+}
+
+pub(super) async fn outside(config: &Config) -> Outside {
     let mut problems = Vec::new();
     // The broker before the rows: its figures are the older ones anyway, and what it has handed
     // on meanwhile is in the snapshot.
@@ -145,11 +168,8 @@ fn models(config: &Config, indexed: &[ModelField]) -> Vec<ModelStatus> {
     told
 }
 
-fn together(config: &Config, outside: Outside, rows: Status) -> Status {
-    let bounds = Bounds {
-        queue: config.amqp.queue_limit.into(),
-        outbox: config.crawler.outbox_limit.into(),
-    };
+/// A status of both.
+pub(super) fn together(config: &Config, outside: Outside, rows: Status) -> Status {
     let mut status = Status {
         queues: outside.queues,
         dead: outside.dead,
@@ -166,12 +186,13 @@ fn together(config: &Config, outside: Outside, rows: Status) -> Status {
     for model in &mut status.models {
         model.device = about.get(&model.model).cloned();
     }
-    status.held_up = held_up(&status, bounds);
+    let held = causes(&status, Bounds::of(config));
+    status.held_up = held.iter().map(ToString::to_string).collect();
     status.conclude()
 }
 
 /// The live index that the alias points at; the newest where it points at none.
-fn searched<'a>(live: &'a [Generation], behind: &[String]) -> Option<&'a Generation> {
+pub(super) fn searched<'a>(live: &'a [Generation], behind: &[String]) -> Option<&'a Generation> {
     live.iter()
         .find(|generation| behind.contains(&generation.index_name))
         .or(live.first())

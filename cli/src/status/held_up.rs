@@ -1,30 +1,118 @@
 //! What keeps things from going on, in sentences.
 
-use super::report::{QueueCount, Status};
+use std::fmt;
+use std::net::SocketAddr;
+
+use tusou_platform::Config;
+
+use super::report::Status;
 use super::services::ServiceState;
 use crate::format::number;
 
 /// Bounds of the configuration at which a stage waits for the next.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     pub(super) queue: u64,
     pub(super) outbox: u64,
 }
 
-/// A sentence for each thing that holds something up, the cause before its effects.
-pub(super) fn held_up(status: &Status, bounds: Bounds) -> Vec<String> {
-    let mut held: Vec<String> = status
+impl Bounds {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            queue: config.amqp.queue_limit.into(),
+            outbox: config.crawler.outbox_limit.into(),
+        }
+    }
+}
+
+/// Something that keeps things from going on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It rests on purpose.
+    Paused {
+        /// As `tusou resume` takes it.
+        what: String,
+        why: String,
+    },
+    /// A service runs and does not work.
+    Waits {
+        service: &'static str,
+        /// Each part that is unwell with its words.
+        parts: String,
+    },
+    /// A service does not answer.
+    Silent {
+        service: &'static str,
+        address: SocketAddr,
+    },
+    /// A queue is at its bound.
+    Full {
+        queue: String,
+        messages: u64,
+        reader: &'static str,
+    },
+    /// The outbox is at its bound.
+    Outbox { messages: u64 },
+    /// Messages wait to be tried again.
+    Retrying {
+        queue: String,
+        messages: u64,
+        reason: String,
+    },
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Paused { what, why } if why.is_empty() => {
+                write!(f, "{what} is paused: `tusou resume {what}` lets it go on")
+            }
+            Self::Paused { what, why } => {
+                write!(
+                    f,
+                    "{what} is paused ({why}): `tusou resume {what}` lets it go on"
+                )
+            }
+            Self::Waits { service, parts } => write!(f, "the {service} waits: {parts}"),
+            Self::Silent { service, address } => write!(
+                f,
+                "the {service} does not answer at {address}: it does not run, or runs elsewhere"
+            ),
+            Self::Full {
+                queue,
+                messages: count,
+                reader,
+            } => write!(
+                f,
+                "{queue} is full with {}: the stage before waits until the {reader} takes them",
+                messages(*count)
+            ),
+            Self::Outbox { messages } => write!(
+                f,
+                "the outbox is at its bound with {} messages: fetching waits until the queues take more",
+                number(*messages)
+            ),
+            Self::Retrying {
+                queue,
+                messages: count,
+                reason,
+            } => write!(
+                f,
+                "{} in {queue} wait to be tried again: {reason}",
+                messages(*count)
+            ),
+        }
+    }
+}
+
+/// Each thing that holds something up, the cause before its effects.
+pub(crate) fn causes(status: &Status, bounds: Bounds) -> Vec<Cause> {
+    let mut held: Vec<Cause> = status
         .pauses
         .iter()
-        .map(|pause| {
-            let why = match pause.why.as_str() {
-                "" => String::new(),
-                why => format!(" ({why})"),
-            };
-            format!(
-                "{} is paused{why}: `tusou resume {}` lets it go on",
-                pause.what, pause.what
-            )
+        .map(|pause| Cause::Paused {
+            what: pause.what.clone(),
+            why: pause.why.clone(),
         })
         .collect();
     for service in &status.services {
@@ -36,46 +124,47 @@ pub(super) fn held_up(status: &Status, bounds: Bounds) -> Vec<String> {
                     .iter()
                     .map(|(part, said)| format!("{part}: {said}"))
                     .collect();
-                held.push(format!("the {} waits: {}", service.name, parts.join("; ")));
+                held.push(Cause::Waits {
+                    service: service.name,
+                    parts: parts.join("; "),
+                });
             }
-            ServiceState::Silent => held.push(format!(
-                "the {} does not answer at {}: it does not run, or runs elsewhere",
-                service.name, service.address
-            )),
+            ServiceState::Silent => held.push(Cause::Silent {
+                service: service.name,
+                address: service.address,
+            }),
         }
     }
     for queue in &status.queues {
         if bounds.queue > 0 && !queue.is_dead() && queue.ready >= bounds.queue {
-            held.push(full(queue));
+            held.push(Cause::Full {
+                queue: queue.name.clone(),
+                messages: queue.ready,
+                reader: reader(&queue.name),
+            });
         }
     }
     if bounds.outbox > 0 && status.outbox > bounds.outbox {
-        held.push(format!(
-            "the outbox is at its bound with {} messages: fetching waits until the queues take more",
-            number(status.outbox)
-        ));
+        held.push(Cause::Outbox {
+            messages: status.outbox,
+        });
     }
     for waiting in &status.retrying {
-        held.push(format!(
-            "{} in {} wait to be tried again: {}",
-            messages(waiting.count),
-            waiting.queue,
-            waiting.reason
-        ));
+        held.push(Cause::Retrying {
+            queue: waiting.queue.clone(),
+            messages: waiting.count,
+            reason: waiting.reason.clone(),
+        });
     }
     held
 }
 
-fn full(queue: &QueueCount) -> String {
-    let reader = match queue.name.as_str() {
-        "images.fetched" | "images.reencode" => "the encoder",
-        _ => "the indexer",
-    };
-    format!(
-        "{} is full with {}: the stage before waits until {reader} takes them",
-        queue.name,
-        messages(queue.ready)
-    )
+/// Who takes from a queue.
+fn reader(queue: &str) -> &'static str {
+    match queue {
+        "images.fetched" | "images.reencode" => "encoder",
+        _ => "indexer",
+    }
 }
 
 fn messages(count: u64) -> String {
@@ -89,7 +178,7 @@ fn messages(count: u64) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::report::{DeadCount, Pause};
+    use super::super::report::{DeadCount, Pause, QueueCount};
     use super::super::services::ServiceStatus;
     use super::*;
 
@@ -104,6 +193,7 @@ mod tests {
                 .map(|(part, said)| ((*part).to_owned(), (*said).to_owned()))
                 .collect::<BTreeMap<_, _>>(),
             about: BTreeMap::new(),
+            version: None,
         };
         let status = Status {
             pauses: vec![Pause {
@@ -138,7 +228,11 @@ mod tests {
             queue: 10_000,
             outbox: 50_000,
         };
-        insta::assert_snapshot!(held_up(&status, bounds).join("\n"), @r"
+        let held: Vec<String> = causes(&status, bounds)
+            .iter()
+            .map(Cause::to_string)
+            .collect();
+        insta::assert_snapshot!(held.join("\n"), @r"
         crawl is paused (the disk is being changed): `tusou resume crawl` lets it go on
         the encoder does not answer at 127.0.0.1:9181: it does not run, or runs elsewhere
         the indexer waits: elasticsearch: no answer
@@ -151,6 +245,6 @@ mod tests {
 
     #[test]
     fn nothing_is_held_up_where_all_is_well() {
-        assert!(held_up(&Status::default(), Bounds::default()).is_empty());
+        assert!(causes(&Status::default(), Bounds::default()).is_empty());
     }
 }

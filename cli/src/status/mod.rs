@@ -1,18 +1,22 @@
 //! `tusou status`
 
 mod gather;
-mod held_up;
+pub(crate) mod held_up;
+pub(crate) mod history;
+pub(crate) mod left_out;
+pub(crate) mod look;
 mod models;
-mod report;
+pub(crate) mod report;
 mod services;
 mod text;
+mod watch;
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tusou_platform::Config;
 use tusou_platform::telemetry::chain;
-use tusou_platform::{Config, database};
 
 pub use gather::gather;
 pub use report::{
@@ -26,16 +30,16 @@ use crate::error::Error;
 /// The longest wait for Postgres before the status is shown without its counts.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Clears the screen and goes to its top.
-const CLEAR: &str = "\x1b[2J\x1b[H";
-
-/// Shows the status once, or again and again. Where Postgres is away it shows what the others say;
+/// Shows the status once, again and again, or live in a terminal. Where Postgres is away it shows what the others say;
 /// once, that is an error all the same.
 pub(crate) async fn run(
     config: &Config,
     args: &args::Status,
     out: &mut dyn Write,
 ) -> Result<(), Error> {
+    if let (Some(seconds), false, true) = (args.watch, args.json, watch::is_possible()) {
+        return watch::run(config, Duration::from_secs(seconds), out).await;
+    }
     let mut pool = None;
     loop {
         let (status, failed) = match look(config, &mut pool).await {
@@ -60,12 +64,7 @@ pub(crate) async fn run(
 async fn look(config: &Config, pool: &mut Option<PgPool>) -> Result<Status, Error> {
     let pool = match pool {
         Some(pool) => pool,
-        None => {
-            let opened = tokio::time::timeout(PATIENCE, database::connect(&config.database)).await;
-            pool.insert(opened.map_err(|_| Error::Slow {
-                seconds: PATIENCE.as_secs(),
-            })??)
-        }
+        None => pool.insert(look::connected(config).await?),
     };
     gather(config, pool).await
 }
@@ -79,9 +78,6 @@ fn show(status: &Status, args: &args::Status, out: &mut dyn Write) -> Result<(),
         };
         writeln!(out, "{}", json.expect("a status has plain values"))?;
     } else {
-        if args.watch.is_some() && std::io::stdout().is_terminal() {
-            write!(out, "{CLEAR}")?;
-        }
         write!(out, "{}", text::status(status))?;
     }
     out.flush()?;

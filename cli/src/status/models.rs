@@ -25,20 +25,6 @@ pub(super) fn section(models: &[ModelStatus]) -> String {
     text
 }
 
-/// A row for each reason for which a model made nothing of pictures.
-pub(super) fn failures(model: &ModelStatus) -> Vec<Vec<String>> {
-    let mut reasons: Vec<(&String, &u64)> = model.failed.iter().collect();
-    reasons.sort_by_key(|(reason, count)| (std::cmp::Reverse(**count), *reason));
-    let row = |(reason, count): (&String, &u64)| {
-        let name = one_line(&model.model, 40);
-        vec![
-            format!("pictures without {name}: {}", one_line(reason, 80)),
-            number(*count),
-        ]
-    };
-    reasons.into_iter().map(row).collect()
-}
-
 fn remedy(model: &ModelStatus) -> Option<String> {
     let name = &model.model;
     if !model.configured {
@@ -87,15 +73,5 @@ mod tests {
         models[3].configured = false;
         models[0].device = Some("cpu".into());
         insta::assert_snapshot!(section(&models));
-        let rows: Vec<String> = failures(&models[2]).concat();
-        assert_eq!(
-            rows,
-            [
-                "pictures without nsfw: run_failed",
-                "3",
-                "pictures without nsfw: not_finite",
-                "2"
-            ]
-        );
     }
 }

@@ -287,7 +287,7 @@ impl Status {
 }
 
 /// The sum over all reasons.
-pub(super) fn sum(reasons: &BTreeMap<String, u64>) -> u64 {
+pub(crate) fn sum(reasons: &BTreeMap<String, u64>) -> u64 {
     reasons.values().sum()
 }
 

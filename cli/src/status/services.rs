@@ -24,6 +24,9 @@ pub struct ServiceStatus {
     /// What else it says: the device that each of its models runs on.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub about: BTreeMap<String, String>,
+    /// Its build; `None` where it does not answer, or is older than this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// What a service is doing.
@@ -44,6 +47,7 @@ struct Health {
     parts: BTreeMap<String, String>,
     #[serde(default)]
     about: BTreeMap<String, String>,
+    version: Option<String>,
 }
 
 /// Asks each service of this configuration. Of several processes of one service, the one at
@@ -89,5 +93,6 @@ async fn one(client: &reqwest::Client, name: &'static str, listen: SocketAddr) -
         state,
         waits_for: parts.filter(|(_, said)| said != "ok").collect(),
         about: health.about,
+        version: health.version,
     }
 }

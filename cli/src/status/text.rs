@@ -1,9 +1,8 @@
 //! A status for people.
 
-use std::collections::BTreeMap;
-
+use super::left_out::left_out;
 use super::models;
-use super::report::{ListStatus, SeedStatus, Status, UrlCounts, sum};
+use super::report::{ListStatus, SeedStatus, ServiceState, ServiceStatus, Status, UrlCounts, sum};
 use crate::format::{duration, number, one_line, table};
 
 const MAX_URL: usize = 120;
@@ -12,6 +11,9 @@ pub(super) fn status(status: &Status) -> String {
     let mut text = headline(status);
     for problem in &status.problems {
         text.push_str(&format!("  ! {}\n", one_line(problem, 300)));
+    }
+    if !status.services.is_empty() {
+        section(&mut text, "Services", &services(&status.services));
     }
     if !status.held_up.is_empty() {
         let sentences = status.held_up.iter();
@@ -55,7 +57,7 @@ fn section(text: &mut String, title: &str, body: &str) {
     text.push_str(&format!("\n{title}\n{body}"));
 }
 
-fn headline(status: &Status) -> String {
+pub(super) fn headline(status: &Status) -> String {
     if status.done
         && status.seeds.is_empty()
         && status.lists.is_empty()
@@ -73,6 +75,24 @@ fn headline(status: &Status) -> String {
         ),
         None => "Going on.\n".into(),
     }
+}
+
+fn services(services: &[ServiceStatus]) -> String {
+    let rows = services.iter().map(|service| {
+        let state = match service.state {
+            ServiceState::Ready => "ready",
+            ServiceState::Waiting => "waits",
+            ServiceState::Silent => "silent",
+        };
+        let version = service.version.as_deref().unwrap_or("-");
+        vec![
+            service.name.to_owned(),
+            one_line(version, 60),
+            state.to_owned(),
+            service.address.to_string(),
+        ]
+    });
+    table(&rows.collect::<Vec<_>>())
 }
 
 fn found(status: &Status) -> String {
@@ -114,46 +134,14 @@ fn found(status: &Status) -> String {
 
 /// A line for each reason, the most frequent first within what it is about.
 fn reasons(status: &Status) -> String {
-    let unparsable = BTreeMap::from([("no URL".to_owned(), status.unparsable_urls)]);
-    let discovered = &status.discovered;
-    let bounds = BTreeMap::from([
-        ("beyond a bound".to_owned(), discovered.left_out),
-        ("not read to the end".to_owned(), discovered.cut),
-    ]);
-    let mut rows = Vec::new();
-    for (what, reasons) in [
-        ("pages failed", &status.pages.failed),
-        ("pages skipped", &status.pages.skipped),
-        ("sitemaps failed", &discovered.sitemaps.failed),
-        ("sitemaps skipped", &discovered.sitemaps.skipped),
-        ("of sitemaps and feeds", &bounds),
-        ("image URLs failed", &status.image_urls.failed),
-        ("image URLs skipped", &status.image_urls.skipped),
-        ("pictures on pages", &status.pictures_left),
-        ("addresses on pages", &unparsable),
-        ("pictures not encoded", &status.images.failed),
-        ("pictures not indexed", &status.images.refused),
-    ] {
-        let mut reasons: Vec<(&String, &u64)> =
-            reasons.iter().filter(|(_, count)| **count > 0).collect();
-        reasons.sort_by_key(|(reason, count)| (std::cmp::Reverse(**count), *reason));
-        for (reason, count) in reasons {
-            rows.push(vec![
-                format!("{what}: {}", one_line(reason, 80)),
-                number(*count),
-            ]);
-        }
-    }
-    rows.extend(status.models.iter().flat_map(models::failures));
-    for dead in &status.dead {
-        let what = format!(
-            "dead letters in {}: {}",
-            dead.queue,
-            one_line(&dead.reason, 80)
-        );
-        rows.push(vec![what, number(dead.count)]);
-    }
-    table(&rows)
+    let told = left_out(status).into_iter().map(|left| {
+        let what = left.what.english(&left.of);
+        vec![
+            format!("{what}: {}", one_line(&left.reason, 80)),
+            number(left.count),
+        ]
+    });
+    table(&told.collect::<Vec<_>>())
 }
 
 fn seed(seed: &SeedStatus) -> String {
@@ -261,6 +249,8 @@ fn rates(status: &Status) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::report::{DeadCount, Discovered, Filling, ImageCounts, QueueCount, Rates};
     use super::*;
 

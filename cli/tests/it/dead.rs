@@ -27,7 +27,7 @@ impl Verdict for Torn {
     }
 }
 
-fn known() -> ImageId {
+pub(crate) fn known() -> ImageId {
     ImageId::of(b"known")
 }
 
@@ -40,7 +40,7 @@ fn fetched(image_id: ImageId) -> ImageFetched {
 }
 
 /// An image seen at a page of one host, with its bytes at another, and no encoding.
-async fn rows(world: &World) {
+pub(crate) async fn rows(world: &World) {
     let rows = "
         INSERT INTO hosts (origin) VALUES ('http://a.test:8080'), ('https://cdn.test'), ('http://c.test');
         INSERT INTO pages (host_id, url, depth, state, fetched_at) VALUES (1, 'http://a.test:8080/', 0, 'done', now());
@@ -58,7 +58,7 @@ async fn rows(world: &World) {
 
 /// Four dead letters: two of pictures, one that is no message, all of the encoder's queue; and one
 /// of the indexer's.
-async fn bury(broker: &Broker) {
+pub(crate) async fn bury(broker: &Broker) {
     let messages = [
         Outgoing::of(&fetched(known())),
         Outgoing::of(&fetched(ImageId::of(b"unknown"))),
@@ -100,12 +100,12 @@ async fn list(world: &World, args: &[&str]) -> Vec<Value> {
     letters.clone()
 }
 
-async fn ready(broker: &Broker, queue: &str) -> u32 {
+pub(crate) async fn ready(broker: &Broker, queue: &str) -> u32 {
     broker.ready(queue).await.expect("the queue is there")
 }
 
 /// What the command gave back or published may be a moment on its way.
-async fn settled(broker: &Broker, queue: &str, expected: u32) {
+pub(crate) async fn settled(broker: &Broker, queue: &str, expected: u32) {
     wait_until(LIMIT, queue, async || {
         ready(broker, queue).await == expected
     })

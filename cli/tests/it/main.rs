@@ -9,6 +9,8 @@ mod gc;
 mod import;
 mod index;
 mod lists;
+mod operate;
 mod ran;
 mod reconcile;
 mod status;
+mod watch;
