@@ -21,7 +21,7 @@ sys.path[:0] = [str(DEPLOY / "local"), str(DEPLOY / "demo")]
 sys.dont_write_bytecode = True
 
 from tusou_demo import gallery, progress, server, truth  # noqa: E402
-from tusou_stack import browser, chromium, debs, download, nasm, paths, ports, processes, versions  # noqa: E402
+from tusou_stack import browser, chromium, debs, download, nasm, paths, ports, processes, services, settings, versions  # noqa: E402
 from tusou_stack.say import StackError  # noqa: E402
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -235,6 +235,20 @@ class Processes(Folder):
         processes.start("broken", ["sh", "-c", "echo the very reason; exit 1"])
         with self.assertRaisesRegex(StackError, "the very reason"):
             processes.wait_until("broken", lambda: False, 10, "answer")
+
+
+class Services(Folder):
+    def test_the_operator_s_page_is_served_by_the_command_itself(self):
+        program = self.folder / "tusou"
+        program.touch()
+        started = []
+        with mock.patch.object(paths, "BINARIES", self.folder), mock.patch.object(
+            processes, "start", lambda name, command, **more: started.append((name, command))
+        ), mock.patch.object(ports, "owner", lambda number: None):
+            services.start("operator", "settings")
+        self.assertEqual(started, [("operator", [program, "--config", paths.CONFIG, "operate"])])
+        self.assertIn("operator", settings.SERVICES)
+        self.assertIn('[operator]\nlisten = "{operator}"', settings.CONFIG)
 
 
 class Ports(Folder):

@@ -77,7 +77,11 @@ def main(arguments):
         if take_down:
             cli.main(["down"])
     if agrees and not take_down:
-        say("the system is left running: open %s ; stop it by `make down`" % _search_address())
+        addresses = settings.variables()
+        say(
+            "the system is left running: open %s to search, %s to operate it; stop it by `make down`"
+            % (addresses["TUSOU_SEARCH_URL"], addresses["TUSOU_OPERATOR_URL"])
+        )
     return 0 if agrees else 1
 
 
@@ -173,7 +177,3 @@ def _query():
         command = ["search"] + words + ["-k", HITS]
         say("tusou " + " ".join(shlex.quote(word) for word in command))
         operator.tusou(*command, show=True)
-
-
-def _search_address():
-    return settings.variables()["TUSOU_SEARCH_URL"]

@@ -25,6 +25,7 @@ BASE = {
     "crawler": 9181,
     "encoder": 9182,
     "indexer": 9183,
+    "operator": 9184,
     "search": 8088,
     "demo-handbook": 8801,
     "demo-gallery": 8802,

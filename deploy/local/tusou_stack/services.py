@@ -17,8 +17,8 @@ STOP_SECONDS = 35  # the services promise to drain within 30
 
 
 def binary(name):
-    """The program of a service."""
-    return paths.BINARIES / ("tusou-" + name)
+    """The program of a service. The operator's page is served by the command itself."""
+    return paths.BINARIES / ("tusou" if name == "operator" else "tusou-" + name)
 
 
 def build():
@@ -50,7 +50,9 @@ def start(name, settings):
         processes.stop(name, STOP_SECONDS)
     ports.must_be_free(name)
     say("starting %s on port %d" % (name, ports.port(name)))
-    processes.start(name, [binary(name), "--config", paths.CONFIG], env=_environment(), mark=mark)
+    words = ["operate"] if name == "operator" else []
+    command = [binary(name), "--config", paths.CONFIG] + words
+    processes.start(name, command, env=_environment(), mark=mark)
 
 
 def wait(name):

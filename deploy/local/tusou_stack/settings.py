@@ -5,7 +5,7 @@ import shlex
 
 from . import browser, chromium, elasticsearch, handbook, pack, paths, ports, postgres, rabbitmq, stamps
 
-SERVICES = ("crawler", "encoder", "indexer", "search")
+SERVICES = ("crawler", "encoder", "indexer", "search", "operator")
 
 CONFIG = """\
 # Written by `make up`; edits are lost. Change one key by a variable instead: TUSOU_<SECTION>_<KEY>.
@@ -54,6 +54,9 @@ listen = "{indexer}"
 [search]
 listen = "{search}"
 url = "http://{search}"
+
+[operator]
+listen = "{operator}"
 """
 
 
