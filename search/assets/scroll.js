@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const AHEAD = "1600px"; // so early that the row that changes is out of sight
+  const AHEAD = "1600px"; // so early that they are there before one is
   const BY_THEMSELVES = 5; // pages that come without being asked for: then the end of the page can be reached again
   const said = document.getElementById("said");
   const text = document.body.dataset;
@@ -13,6 +13,7 @@
 
   const more = () => document.querySelector("#results > .more > a[rel=next]");
   const grid = () => document.querySelector("#results > .grid");
+  const hits = (within) => [...within.querySelectorAll("#results > .grid > .hit")];
 
   // The address of the page that this link leads to, without the cursor, which goes stale.
   const lasting = (link) => {
@@ -26,10 +27,13 @@
     if (entries.some((entry) => entry.isIntersecting) && came < BY_THEMSELVES) load(false);
   }, { rootMargin: `0px 0px ${AHEAD}` });
 
+  // While more come by themselves, the room for them is there already: nothing that is seen moves when they do.
   const watch = () => {
     seen.disconnect();
     const link = more();
-    if (link) seen.observe(link);
+    if (!link) return;
+    link.parentElement.classList.toggle("coming", came < BY_THEMSELVES);
+    seen.observe(link.parentElement);
   };
 
   const load = async (pressed) => {
@@ -45,16 +49,22 @@
       const html = await answer.text();
       const page = new DOMParser().parseFromString(html.replace(/<style>[^<]*<\/style>/, ""), "text/html");
       if (own !== grid()) return;
-      const fresh = [...page.querySelectorAll("#results > .grid > .hit")];
-      const known = new Set([...own.children].map((hit) => hit.dataset.id));
-      const added = fresh.filter((hit) => !known.has(hit.dataset.id)).map((hit) => document.adoptNode(hit));
-      for (const hit of added) hit.style.setProperty("--a", hit.dataset.aspect);
-      own.append(...added);
-      if (address && added[0]) parts.push({ begins: added[0], address });
+      // Those of a further page have a grid of their own, so that no row changes.
+      const further = page.querySelector("#results > .grid");
       const next = page.querySelector("#results > .more");
-      if (next) link.parentElement.replaceWith(document.adoptNode(next)); else link.parentElement.remove();
-      came = pressed ? 0 : came + 1;
-      if (pressed && added[0]) added[0].querySelector("a").focus();
+      const known = new Set(hits(document).map((hit) => hit.dataset.id));
+      const added = [];
+      for (const hit of further ? hits(page) : []) {
+        if (known.has(hit.dataset.id)) hit.remove(); else added.push(hit);
+        hit.style.setProperty("--a", hit.dataset.aspect);
+      }
+      came = pressed ? 1 : came + 1;
+      if (next && came < BY_THEMSELVES) next.classList.add("coming");
+      const place = link.parentElement;
+      if (further) place.before(document.adoptNode(further));
+      if (next) place.replaceWith(document.adoptNode(next)); else place.remove();
+      if (address && added[0]) parts.push({ begins: added[0], address });
+      if (pressed && added[0]) added[0].querySelector("a").focus({ preventScroll: true });
       said.textContent = text.more;
       setTimeout(() => { if (said.textContent === text.more) said.textContent = ""; }, 2000);
     } catch {

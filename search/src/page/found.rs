@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{Asked, Language, Subject, hits, refine};
 use crate::answer::{Answer, thumbnail_path};
 use crate::candidates::cursor::Cursor;
-use crate::query::{self, FROM, Parameters};
+use crate::query::{self, FROM, Mode, Parameters};
 
 /// The page of an answer.
 pub(super) fn found(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {
@@ -27,6 +27,7 @@ fn nothing(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {
         section.message {
             h1 { (texts.nothing) }
             @match answer.considered.below {
+                0 if answer.mode == Mode::Same.name() => p { (texts.no_copies) },
                 0 => p { (texts.nothing_help) },
                 below => {
                     p { (language.below(below)) }
@@ -62,7 +63,7 @@ fn pictures(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {
                 a href=(guessed(language, &guess.words)) { (guess.words) }
             }
         }
-        (hits::grid(language, "h", from.into(), &answer.hits))
+        (hits::grid(language, "h", from.into(), &answer.hits, answer.next.is_some()))
         @if let Some(next) = &answer.next {
             nav.more { a href=(further(language, asked, next)) rel="next" { (texts.more) } }
         }

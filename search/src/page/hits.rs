@@ -42,10 +42,17 @@ fn shape(width: u32, height: u32) -> f32 {
     aspect(width, height).clamp(NARROWEST, WIDEST)
 }
 
-/// The grid, whose hits have ids that begin with `prefix` and are numbered from `first` on.
-pub(super) fn grid(language: Language, prefix: &str, first: usize, hits: &[Hit]) -> Markup {
+/// The grid, whose hits have ids that begin with `prefix` and are numbered from `first` on. Where more follow, its last
+/// row is as wide as the others.
+pub(super) fn grid(
+    language: Language,
+    prefix: &str,
+    first: usize,
+    hits: &[Hit],
+    more_follow: bool,
+) -> Markup {
     html! {
-        ol.grid {
+        ol.grid.full[more_follow] {
             @for (position, hit) in hits.iter().enumerate() {
                 li.hit id={ (prefix) (first + position) } data-id=(hit.image_id) data-aspect=(format!("{:.4}", shape(hit.width, hit.height))) {
                     (one(language, hit, first + position))

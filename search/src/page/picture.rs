@@ -61,11 +61,11 @@ pub(super) fn view(language: Language, picture: &Picture) -> Markup {
         (line(language, picture))
         section {
             h2 { (texts.same_picture) }
-            @if picture.copies.is_empty() { p.quiet { (texts.no_copies) } } @else { (hits::grid(language, "c", 0, &picture.copies)) }
+            @if picture.copies.is_empty() { p.quiet { (texts.no_copies) } } @else { (hits::grid(language, "c", 0, &picture.copies, false)) }
         }
         section {
             h2 { (texts.alike) }
-            @if picture.alike.is_empty() { p.quiet { (texts.none_alike) } } @else { (hits::grid(language, "h", 0, &picture.alike)) }
+            @if picture.alike.is_empty() { p.quiet { (texts.none_alike) } } @else { (hits::grid(language, "h", 0, &picture.alike, false)) }
         }
     }
 }
