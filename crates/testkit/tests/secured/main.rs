@@ -22,10 +22,11 @@ use tusou_testkit::{Service, World, wait_until};
 
 use crate::cluster::Cluster;
 
-/// Documents of a bulk, and bulks of each of two writers.
+/// Documents of a bulk.
 const DOCUMENTS: usize = 20;
-const BULKS: usize = 150;
 const WRITERS: usize = 2;
+/// Bulks before the node is killed, and as many again after it.
+const BULKS: usize = 100;
 /// For whatever must happen in the end.
 const LIMIT: Duration = Duration::from_secs(60);
 const WITHIN: Duration = Duration::from_secs(20);
@@ -189,33 +190,35 @@ async fn a_node_is_killed_and_nothing_is_lost(cluster: &mut Cluster) {
     })
     .await;
 
+    // They write until it is enough, however long the kill takes: it always comes in the midst.
     let written = Arc::new(AtomicUsize::new(0));
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|writer| tokio::spawn(write(elastic.clone(), writer, Arc::clone(&written))))
-        .collect();
     let enough = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let (written, enough) = (Arc::clone(&written), Arc::clone(&enough));
+            tokio::spawn(write(elastic.clone(), writer, written, enough))
+        })
+        .collect();
     let searcher = tokio::spawn(search(elastic.clone(), Arc::clone(&enough)));
-    let third = WRITERS * BULKS / 3;
-    wait_until(LIMIT, "a third of the bulks", async || {
-        written.load(Ordering::Relaxed) >= third
-    })
-    .await;
+    let reaches = async |bulks: usize| {
+        wait_until(LIMIT, "bulks to be written", async || {
+            written.load(Ordering::Relaxed) >= bulks
+        })
+        .await;
+    };
+    reaches(BULKS).await;
     cluster.kill("b");
-    let before = written.load(Ordering::Relaxed);
-    assert!(
-        before < WRITERS * BULKS,
-        "the node was killed too late to be missed"
-    );
-
+    reaches(written.load(Ordering::Relaxed) + BULKS).await;
+    enough.store(true, Ordering::Relaxed);
     for writer in writers {
         writer.await.expect("every bulk is answered in the end");
     }
-    enough.store(true, Ordering::Relaxed);
     let searches = searcher.await.expect("searches go on");
     assert!(searches > 10, "{searches} searches");
     elastic.refresh("killed").await.expect("refreshed");
     let count = elastic.count("killed").await.expect("a count");
-    assert_eq!(count, (WRITERS * BULKS * DOCUMENTS) as u64);
+    let bulks = written.load(Ordering::Relaxed);
+    assert_eq!(count, (bulks * DOCUMENTS) as u64);
 
     cluster.kill("a");
     let error = elastic.ping().await.expect_err("no node is left");
@@ -225,9 +228,17 @@ async fn a_node_is_killed_and_nothing_is_lost(cluster: &mut Cluster) {
     );
 }
 
-/// Bulks one after the other, each until every item of it is written.
-async fn write(elastic: Elastic, writer: usize, written: Arc<AtomicUsize>) {
-    for bulk in 0..BULKS {
+/// Bulks one after the other, each until every item of it is written, until it is enough.
+async fn write(
+    elastic: Elastic,
+    writer: usize,
+    written: Arc<AtomicUsize>,
+    enough: Arc<AtomicBool>,
+) {
+    for bulk in 0.. {
+        if enough.load(Ordering::Relaxed) {
+            return;
+        }
         let items: Vec<_> = (0..DOCUMENTS)
             .map(|number| item(writer, bulk, number))
             .collect();
