@@ -26,6 +26,9 @@ pub(super) fn crawl(shown: &Shown<'_>, seen: &Seen) -> Markup {
     html! {
         section #crawl {
             h2 { (texts.crawl) }
+            @if let (false, Some(seconds)) = (status.done, status.time_left_seconds) {
+                p.quiet { (shown.language.left(seconds)) }
+            }
             @if seeds.is_empty() && status.lists.is_empty() { p { (texts.no_seed) } }
             ul.seeds {
                 @for seed in seeds.iter().take(MOST) { (seed_of(shown, seed)) }

@@ -135,10 +135,18 @@ impl Language {
 
     /// It goes on, and needs so long.
     pub(super) fn time_left(self, seconds: u64) -> String {
+        match self {
+            Self::English => format!("It works: {}.", self.left(seconds)),
+            Self::Chinese => format!("运行正常：{}。", self.left(seconds)),
+        }
+    }
+
+    /// So long for what is left.
+    pub(super) fn left(self, seconds: u64) -> String {
         let span = self.span(Duration::from_secs(seconds));
         match self {
-            Self::English => format!("It works: about {span} for what is known to be left."),
-            Self::Chinese => format!("运行正常：已知的剩余工作约需 {span}。"),
+            Self::English => format!("about {span} for what is known to be left"),
+            Self::Chinese => format!("已知的剩余工作约需 {span}"),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use scraper::Html;
 use tusou_contract::{BlobKey, ImageFormat};
-use tusou_testkit::{World, pictures};
+use tusou_platform::telemetry::build;
+use tusou_testkit::{Service, World, pictures};
 
 use super::super::dead::{bury, known, rows};
 use super::{Page, css, queues_are_known, words};
@@ -255,6 +256,28 @@ async fn it_speaks_both_languages_and_lets_nothing_foreign_in() {
         !english.text.contains("<b>asked"),
         "what others wrote is text"
     );
+    page.end().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn services_are_shown_with_their_builds() {
+    let world = World::new("operate_services").await;
+    let indexer = Service::spawn(&world, "tusou-indexer").await;
+    let page = Page::start(&world).await;
+    let ready = format!("indexer ready {} ", build());
+    let is_shown = |html: &str| {
+        let rows = words(html, "#services tbody tr");
+        rows.iter().any(|row| row.starts_with(&ready))
+    };
+    page.until("the indexer's build", is_shown).await;
+    drop(indexer);
+    page.until("the indexer to be missed", |html| {
+        let rows = words(html, "#services tbody tr");
+        rows.iter()
+            .any(|row| row.starts_with("indexer no answer – "))
+    })
+    .await;
     page.end().await;
     world.end().await;
 }
