@@ -1,8 +1,9 @@
 //! The search service: how fast beside the bare request, how it bears overload, how much of what the
-//! model can find it finds, and what each type of index keeps.
+//! model can find it finds, what each type of index keeps, and how soon a browser shows it.
 
 pub(crate) mod calibrate;
 mod load;
+mod page;
 mod quality;
 pub(crate) mod recall;
 mod rows;

@@ -13,10 +13,10 @@ use tusou_contract::ImageId;
 use tusou_model::Runtime;
 use tusou_testkit::{Chain, Reply, Service, Site, World, pictures};
 
-use super::load;
 use super::stamps::Stamp;
 use super::towers::{Towers, cosine};
 use super::vectors::captions::LANGUAGES;
+use super::{load, page};
 use crate::encoder::ours::runtime;
 use crate::report::{self, Figure};
 
@@ -101,9 +101,11 @@ pub(super) async fn run() -> anyhow::Result<Vec<Figure>> {
         ));
         recalls.push(recall);
     }
+    let mut figures = figures(&recalls);
+    figures.extend(page::beside_a_bare_page(&service).await?);
     drop(service);
     chain.end().await;
-    Ok(figures(&recalls))
+    Ok(figures)
 }
 
 fn figures(recalls: &[Recall]) -> Vec<Figure> {
