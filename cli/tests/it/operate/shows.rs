@@ -42,8 +42,10 @@ async fn shown(name: &str) -> (World, Page) {
 async fn the_page_shows_what_there_is_in_its_order() {
     let (world, page) = shown("operate_shows").await;
     let html = page
-        .until("the dead letters", |html| {
+        .until("the dead letters, counted too", |html| {
+            // The management API counts up to five seconds later.
             html.matches("class=\"letter\"").count() == 4
+                && html.contains("dead letters in images.fetched.dead")
         })
         .await;
     let parsed = Html::parse_document(&html);
