@@ -13,10 +13,10 @@ export TUSOU_CORPORA ?= $(abspath ../shared/corpora)
 MINUTES ?= 10
 SEED ?= 1
 
-.PHONY: help up down env status logs demo test chaos soak check audit fmt bench corpora pack ready build-tools corpora-are-there
+.PHONY: help up down env status logs demo test screenshots chaos soak check audit fmt bench corpora pack ready build-tools corpora-are-there
 
 help: ## list these targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## build, start the stores and the services, wait until all are ready
 	@$(STACK) up
@@ -52,6 +52,11 @@ corpora-are-there:
 
 test: corpora-are-there ready ## all tests, against the real stores; TUSOU_CORPORA names the folder of hostile files
 	@eval "$$($(STACK) env)" && deploy/run-tests $(ARGS)
+
+# Their program starts a search service of its own before the index that the demo filled.
+screenshots: ready ## the README's two pictures of the search page; after `make demo`
+	@eval "$$($(STACK) env)" && \
+	cargo test --release --workspace --locked --test browser -- --ignored screenshots_for_the_readme
 
 # In the profile of everything else: what build scripts and macros are made of is then built once.
 check: build-tools $(TOOLS)/finished ## formatting, lints, docs, licences, unused dependencies, layout

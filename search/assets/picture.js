@@ -253,6 +253,12 @@
   // ---- what is pressed
 
   document.addEventListener("click", (event) => {
+    // By its address it would be a step in the history, and a step in the history shows what was there before.
+    if (event.target.closest(".skip")) {
+      event.preventDefault();
+      results().focus();
+      return;
+    }
     const button = event.target.closest("#asked [data-do]");
     if (button) {
       const asked = button.closest("#asked");

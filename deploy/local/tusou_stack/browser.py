@@ -25,9 +25,13 @@ FONTCONFIG = """\
   <dir>{root}/usr/share/fonts</dir>
   <dir>/usr/share/fonts</dir>
   <cachedir>{root}/cache</cachedir>
-  <alias binding="strong"><family>system-ui</family><prefer><family>WenQuanYi Micro Hei</family></prefer></alias>
-  <alias binding="strong"><family>sans-serif</family><prefer><family>WenQuanYi Micro Hei</family></prefer></alias>
-  <alias binding="strong"><family>monospace</family><prefer><family>WenQuanYi Micro Hei Mono</family></prefer></alias>
+  <match target="pattern">
+    <test name="family" compare="eq"><string>monospace</string></test>
+    <edit name="family" mode="prepend" binding="strong"><string>WenQuanYi Micro Hei Mono</string></edit>
+  </match>
+  <match target="pattern">
+    <edit name="family" mode="append_last"><string>WenQuanYi Micro Hei</string></edit>
+  </match>
 </fontconfig>
 """
 

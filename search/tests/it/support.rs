@@ -238,9 +238,14 @@ pub(crate) struct Search {
 impl Search {
     /// Starts one with the world's configuration, and does not wait.
     pub(crate) async fn start(world: &World) -> Self {
+        Self::of(world.config.clone()).await
+    }
+
+    /// Starts one with any configuration, and does not wait.
+    pub(crate) async fn of(config: Config) -> Self {
         let (health, shutdown) = (Health::new(), Shutdown::new());
         let context = ServiceContext {
-            config: world.config.clone(),
+            config,
             health: health.clone(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             shutdown: shutdown.clone(),
@@ -264,11 +269,16 @@ impl Search {
     /// Starts one and waits until it is ready.
     pub(crate) async fn ready(world: &World) -> Self {
         let search = Self::start(world).await;
+        search.wait_ready().await;
+        search
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn wait_ready(&self) {
         wait_until(LONG, "search is ready", async || {
-            search.health.ready().is_ok()
+            self.health.ready().is_ok()
         })
         .await;
-        search
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -106,7 +106,7 @@ impl Page<'_> {
         said.collect()
     }
 
-    /// The addresses that were asked for since the last call, whoever asked.
+    /// The addresses that were asked for since the last call, whoever asked; but for those of the browser's own parts.
     pub async fn requests(&self) -> Vec<String> {
         let entries = self.log("performance").await;
         let events = entries.iter().filter_map(|entry| {
@@ -115,7 +115,7 @@ impl Page<'_> {
             let asked = message["method"] == "Network.requestWillBeSent";
             asked.then(|| text(&message["params"]["request"]["url"]))
         });
-        events.collect()
+        events.filter(|url| !url.starts_with("chrome")).collect()
     }
 
     /// When the results in the page were answered and painted. Waits until they are.

@@ -94,7 +94,7 @@ impl Page<'_> {
         self.protocol("Input.dispatchKeyEvent", key("keyUp")).await;
     }
 
-    /// Drags files over the page, and drops them in its middle if `lets_go`; else it leaves again.
+    /// Drags files over the page, and drops them in its middle if `lets_go`; else no page is told that they left.
     pub async fn drag_files(&self, files: &[&Path], lets_go: bool) {
         let files: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
         let event = |kind: &str| {

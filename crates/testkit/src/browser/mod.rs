@@ -84,6 +84,10 @@ impl Browser {
         for (command, parameters) in look.commands() {
             page.protocol(command, parameters).await;
         }
+        // What the browser showed by itself is nobody's.
+        page.go("about:blank").await;
+        page.requests().await;
+        page.console().await;
         page
     }
 }

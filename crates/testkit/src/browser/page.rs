@@ -118,7 +118,9 @@ impl Page<'_> {
                 Err(refusal) => refusal.to_string(),
             };
             if start.elapsed() > LIMIT {
-                let (url, shown) = (self.url().await, self.text("document.body.innerText").await);
+                let shown = self.text("document.body.innerText").await;
+                let url = self.url().await;
+                self.keep().await;
                 panic!("still waiting after {LIMIT:?}: {expression} is {last} at {url}\n{shown}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -172,12 +174,37 @@ impl Page<'_> {
         STANDARD.decode(shot).expect("base64 of a PNG")
     }
 
-    /// What is in sight, into a file. Its folder is made.
+    /// What is in sight, as WebP, a quarter of a PNG of pictures.
+    pub async fn webp(&self) -> Vec<u8> {
+        let format = json!({"format": "webp", "quality": 88});
+        let shot = self.protocol("Page.captureScreenshot", format).await;
+        STANDARD
+            .decode(text(&shot["data"]))
+            .expect("base64 of a picture")
+    }
+
+    /// What is in sight, into a file, as its ending says: `.png` or `.webp`. Its folder is made.
     pub async fn save(&self, file: &Path) {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder).expect("the folder can be made");
         }
-        std::fs::write(file, self.screenshot().await).expect("the file can be written");
+        let shot = match file.extension().and_then(|ending| ending.to_str()) {
+            Some("webp") => self.webp().await,
+            _ => self.screenshot().await,
+        };
+        std::fs::write(file, shot).expect("the file can be written");
+    }
+
+    /// Keeps what a failed test saw in the folder that `TUSOU_BROWSER_SHOTS` names, if it does.
+    async fn keep(&self) {
+        if let Some(folder) = std::env::var_os("TUSOU_BROWSER_SHOTS") {
+            let test = std::thread::current()
+                .name()
+                .unwrap_or("test")
+                .replace("::", "-");
+            self.save(&Path::new(&folder).join(format!("{test}.png")))
+                .await;
+        }
     }
 
     /// Takes the network away, or gives it back.
