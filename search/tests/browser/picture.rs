@@ -49,7 +49,7 @@ async fn a_picture_s_page_tells_its_source_its_history_its_rights_its_copies_and
         let copies = page
             .all("section:has(> h2) > .grid .hit[id^=c]", "data-id")
             .await;
-        assert_eq!(copies, [small.clone()]);
+        assert_eq!(copies, [small.as_str()]);
         assert!(page.count("section > .grid .hit[id^=h]").await > 10);
 
         page.click(".of-picture ~ .ways a").await;
@@ -64,7 +64,7 @@ async fn a_picture_s_page_tells_its_source_its_history_its_rights_its_copies_and
         page.click(&format!(".senses a[href='{same}']")).await;
         page.wait("location.search.includes('mode=same')").await;
         page.wait_for("#results .hit").await;
-        assert_eq!(page.all("#results .hit", "data-id").await, [small.clone()]);
+        assert_eq!(page.all("#results .hit", "data-id").await, [small.as_str()]);
         well(&show, &page, "the same picture").await;
         page.close().await;
     }
