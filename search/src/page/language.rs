@@ -20,6 +20,7 @@ pub(super) struct Texts {
     pub(super) tagline: &'static str,
     pub(super) lead: &'static str,
     pub(super) hint: &'static str,
+    pub(super) hint_touch: &'static str,
     pub(super) drop: &'static str,
     pub(super) words: &'static str,
     pub(super) placeholder: &'static str,
@@ -91,6 +92,7 @@ const ENGLISH: Texts = Texts {
     tagline: "Find a picture, and where it comes from",
     lead: "Show a picture, or say what is in it.",
     hint: "Drop a picture here, paste one, or choose a file.",
+    hint_touch: "Choose a picture of yours, or take one.",
     drop: "Drop it to search",
     words: "What is in the picture?",
     placeholder: "red bird, mountain lake…",
@@ -134,15 +136,15 @@ const ENGLISH: Texts = Texts {
     guess: "It may show",
     seen_at: "Where it is seen",
     facts: "About the picture",
-    same_picture: "The same picture elsewhere",
-    no_copies: "No other version of it is indexed.",
+    same_picture: "Other files of the same picture",
+    no_copies: "No other file of it is known here.",
     alike: "Pictures like it",
-    none_alike: "Nothing like it is indexed yet.",
+    none_alike: "Nothing like it is known here yet.",
     all_alike: "All pictures like it",
     original: "Original file",
     later: "Later ones",
     from_start: "From the start",
-    first_seen: "first seen",
+    first_seen: "seen by us since",
     source: "Source",
     taken: "taken",
     part: "Search with a part of it",
@@ -160,8 +162,9 @@ const ENGLISH: Texts = Texts {
 
 const CHINESE: Texts = Texts {
     tagline: "找到图片，找到出处",
-    lead: "给一张图片，或用文字描述它。",
+    lead: "上传一张图片，或用文字描述它。",
     hint: "把图片拖到这里、粘贴，或选择文件。",
+    hint_touch: "选择一张图片，或拍一张。",
     drop: "松开即可搜索",
     words: "图片里有什么？",
     placeholder: "红色的鸟、山间湖泊……",
@@ -203,17 +206,17 @@ const CHINESE: Texts = Texts {
     order: "排序",
     first_seen_since: "首次发现不早于",
     guess: "可能是",
-    seen_at: "在哪里出现过",
+    seen_at: "出现在哪里",
     facts: "图片信息",
-    same_picture: "同一张图的其他版本",
-    no_copies: "索引中没有它的其他版本。",
+    same_picture: "同一张图的其他文件",
+    no_copies: "这里没有它的其他文件。",
     alike: "相似的图片",
-    none_alike: "索引中还没有与它相似的图片。",
+    none_alike: "这里还没有与它相似的图片。",
     all_alike: "全部相似图片",
     original: "原图",
     later: "更晚的",
     from_start: "从头显示",
-    first_seen: "首次发现",
+    first_seen: "我们最早发现于",
     source: "出处",
     taken: "拍摄于",
     part: "用其中一部分搜索",
@@ -346,6 +349,14 @@ impl Language {
         }
     }
 
+    /// Between the parts of a list.
+    pub(super) fn comma(self) -> &'static str {
+        match self {
+            Self::English => ", ",
+            Self::Chinese => "、",
+        }
+    }
+
     /// At which hit a further page begins.
     pub(super) fn beginning(self, number: u16) -> String {
         match self {
@@ -360,7 +371,7 @@ impl Language {
             (Self::English, 1, 0) => "at 1 page".to_owned(),
             (Self::English, _, 0) => format!("at {live} pages"),
             (Self::English, _, _) => format!("at {live} of {} pages still", live + gone),
-            (Self::Chinese, _, 0) => format!("在 {live} 个网页上"),
+            (Self::Chinese, _, 0) => format!("{live} 个网页"),
             (Self::Chinese, _, _) => format!("{} 个网页，其中 {live} 个仍在", live + gone),
         }
     }

@@ -236,7 +236,10 @@ fn home(language: Language) -> Markup {
         section.welcome {
             h1 { (texts.tagline) }
             p { (texts.lead) }
-            label.hint for="image" { (texts.hint) }
+            label.hint for="image" {
+                span.by-mouse { (texts.hint) }
+                span.by-touch { (texts.hint_touch) }
+            }
         }
     }
 }

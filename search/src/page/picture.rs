@@ -82,6 +82,7 @@ fn source(language: Language, picture: &Picture) -> Markup {
             p.source {
                 small { (language.texts().source) }
                 (hits::source(language, first))
+                small.address dir="ltr" { (first.page_url) }
                 small { (language.texts().first_seen) " " (day(first.first_seen)) }
             }
         }
@@ -95,12 +96,12 @@ fn facts(language: Language, picture: &Picture) -> Markup {
     html! {
         dl.of-picture {
             div { dt { (texts.size) } dd { (shown.width) " × " (shown.height) } }
-            div { dt { (texts.format) } dd { (shown.format.to_uppercase()) ", " (size(facts.bytes)) } }
+            div { dt { (texts.format) } dd { (shown.format.to_uppercase()) (language.comma()) (size(facts.bytes)) } }
             @if let Some(taken) = facts.taken_at { div { dt { (texts.taken) } dd { (day(taken)) } } }
             @if !facts.colors.is_empty() {
                 div { dt { (texts.colors) } dd {
                     @for (position, color) in facts.colors.iter().enumerate() {
-                        @if position > 0 { ", " }
+                        @if position > 0 { (language.comma()) }
                         (refine::name(language, color))
                     }
                 } }

@@ -436,7 +436,14 @@ fn a_picture_has_its_source_its_time_line_its_facts_and_its_neighbours() {
     };
     assert_eq!(said("title"), ["a red bird · 图搜 Tusou"]);
     // The first that still shows it, not the one that is gone.
-    assert_eq!(said(".source small"), ["Source", "first seen 2024-07-01"]);
+    assert_eq!(
+        said(".source small"),
+        [
+            "Source",
+            "http://example.org/page",
+            "seen by us since 2024-07-01"
+        ]
+    );
     assert_eq!(said("#seen h2"), ["Where it is seen at 2 of 3 pages still"]);
     assert_eq!(said(".line .year"), ["2024", "2026"]);
     assert_eq!(said(".line .gone-by time"), ["2024-05-01", "2025-06-01"]);
