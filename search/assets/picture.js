@@ -47,6 +47,18 @@
     part = region;
   };
 
+  // Decoded before it is put in: it has its size then, and nothing below it moves.
+  let view = null;
+  const look = async () => {
+    view = new Image();
+    view.src = address || "";
+    try {
+      await view.decode();
+    } catch {
+      // Shown as far as this browser can.
+    }
+  };
+
   const show = (html, returning = false) => {
     const page = read(html);
     const fresh = page.getElementById("results");
@@ -55,7 +67,9 @@
     const asked = fresh.querySelector("#asked");
     results().replaceWith(document.adoptNode(fresh));
     if (asked && held) {
-      asked.querySelector("img").src = address;
+      const place = asked.querySelector("img");
+      view.alt = place.alt;
+      place.replaceWith(view);
       asked.hidden = false;
       mark(asked, part);
     }
@@ -93,6 +107,8 @@
       const html = await answer.text();
       if (own.signal.aborted) return;
       hold(picture, region);
+      await look();
+      if (own.signal.aborted) return;
       show(html);
       remember(html);
       say("");
@@ -138,7 +154,7 @@
       return;
     }
     hold(kept.held, kept.part);
-    show(kept.html, true);
+    look().then(() => show(kept.html, true));
   });
 
   // ---- a part of the picture

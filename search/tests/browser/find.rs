@@ -109,7 +109,7 @@ async fn a_part_of_a_picture_is_chosen_by_pointer_and_by_keys() {
         page.click("#asked .part summary").await;
         page.wait_for("#asked .part[open]").await;
         well(&show, &page, "a part is being chosen").await;
-        // From just inside the left half's corner to its other one.
+        // From inside the left half's rounded corner to its other one.
         let edge = |name: &str| {
             format!("document.querySelector('.stage-asked').getBoundingClientRect().{name}")
         };
@@ -122,7 +122,7 @@ async fn a_part_of_a_picture_is_chosen_by_pointer_and_by_keys() {
             page.number(&edge("height")).await,
         );
         let at = |x: f64, y: f64| (left + x * width, top + y * height);
-        page.drag(&[at(0.004, 0.004), at(0.3, 0.4), at(0.5, 0.996)])
+        page.drag(&[at(0.03, 0.06), at(0.3, 0.4), at(0.5, 0.96)])
             .await;
         found(
             &show,
