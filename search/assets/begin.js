@@ -2,3 +2,10 @@
 "use strict";
 
 document.documentElement.classList.add("js");
+
+// Says something to whoever looks or listens. Each saying is an element of its own, in a box that stays: nothing moves.
+const tusouSay = (words) => {
+  const saying = document.createElement("span");
+  saying.textContent = words;
+  document.getElementById("said").replaceChildren(...(words ? [saying] : []));
+};

@@ -12,7 +12,6 @@
   const file = document.getElementById("image");
   const camera = document.getElementById("camera");
   const drop = document.getElementById("drop");
-  const said = document.getElementById("said");
   const WHOLE = Object.freeze({ left: 0, top: 0, right: 1, bottom: 1 });
   // What can be gone back to, by a number that stands in the history's state.
   const past = new Map();
@@ -21,8 +20,9 @@
   let held = null;
   let part = WHOLE;
   let address = null;
+  let choosing = false;
 
-  const say = (words) => { said.textContent = words; };
+  const say = tusouSay;
   const results = () => document.getElementById("results");
 
   // ---- showing an answer
@@ -39,6 +39,8 @@
   };
 
   const hold = (picture, region) => {
+    // Who is choosing a part goes on with the same picture.
+    choosing = picture === held && Boolean(document.querySelector("#asked .part[open]"));
     if (picture !== held) {
       if (address) URL.revokeObjectURL(address);
       address = picture && URL.createObjectURL(picture);
@@ -71,6 +73,7 @@
       view.alt = place.alt;
       place.replaceWith(view);
       asked.hidden = false;
+      asked.querySelector(".part").open = choosing;
       mark(asked, part);
     }
     document.body.classList.remove("home");

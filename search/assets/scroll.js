@@ -65,8 +65,8 @@
       if (next) place.replaceWith(document.adoptNode(next)); else place.remove();
       if (address && added[0]) parts.push({ begins: added[0], address });
       if (pressed && added[0]) added[0].querySelector("a").focus({ preventScroll: true });
-      said.textContent = text.more;
-      setTimeout(() => { if (said.textContent === text.more) said.textContent = ""; }, 2000);
+      tusouSay(text.more);
+      setTimeout(() => { if (said.textContent === text.more) tusouSay(""); }, 2000);
     } catch {
       // The link stays, and leads there without a script too.
       came = BY_THEMSELVES;

@@ -180,6 +180,8 @@ fn document(language: Language, view: &View<'_>, style: &str) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (cut(title)) " · 图搜 Tusou" }
+                // A row is as wide as its pictures let it: painted before the last of them is read, it would move.
+                link rel="expect" href="#said" blocking="render";
                 link rel="icon" type="image/svg+xml" href=(ADDRESSES.icon);
                 link rel="stylesheet" href=(ADDRESSES.style);
                 @if !style.is_empty() { style { (PreEscaped(style)) } }

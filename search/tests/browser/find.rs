@@ -142,10 +142,15 @@ async fn a_part_of_a_picture_is_chosen_by_pointer_and_by_keys() {
             serde_json::Value::Null,
         )
         .await;
-        page.press(&["Enter", "Tab"]).await;
+        assert!(
+            page.holds("document.querySelector('#asked .part').open")
+                .await,
+            "who chose a part may choose another"
+        );
+        page.press(&["Tab"]).await;
         assert!(page.focused().await.starts_with("input#edge-left"));
         // The right edge first: the left one stops before it.
-        page.press(&["Tab", "End", "Shift+Tab"]).await;
+        page.press(&["Tab", "End", "Shift+Tab", "Home"]).await;
         page.press(&["PageUp"; 5]).await;
         assert_eq!(page.all("#edge-left", ".value").await, ["50"]);
         page.press(&["Tab", "Tab", "Home", "Tab", "End", "Tab", "Enter"])

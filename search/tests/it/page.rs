@@ -49,7 +49,11 @@ async fn the_page_works_without_a_script() {
     );
     for asset in attributes(&home, "script[src]", "src")
         .iter()
-        .chain(&attributes(&home, "link[href]", "href"))
+        .chain(&attributes(
+            &home,
+            "link[rel=icon], link[rel=stylesheet]",
+            "href",
+        ))
     {
         let answer = search.get(asset).await;
         assert_eq!(answer.status().as_u16(), 200, "{asset}");
