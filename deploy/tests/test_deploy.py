@@ -95,7 +95,10 @@ class Chromium(Folder):
     def test_an_unpacked_one_finds_what_lies_beside_it(self):
         with mock.patch.object(debs, "unpacked", side_effect=self.unpack):
             chromium.obtain()
-        said = subprocess.run([chromium.program(), "--version"], stdout=subprocess.PIPE).stdout.decode()
+        # Whoever evaluated `stack env` has other fonts: those of the tests.
+        environment = {name: value for name, value in os.environ.items() if name != "TUSOU_FONTS"}
+        command = [chromium.program(), "--version"]
+        said = subprocess.run(command, stdout=subprocess.PIPE, env=environment).stdout.decode()
         libraries = chromium.ROOT / "usr" / "lib" / "x86_64-linux-gnu"
         self.assertIn("%s:%s/pulseaudio " % (libraries, libraries), said)
         self.assertIn("%s/fonts.conf --version" % chromium.ROOT, said)
