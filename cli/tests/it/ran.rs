@@ -1,6 +1,9 @@
 //! What a command said.
 
-use tusou_testkit::{World, tusou};
+use std::process::Command;
+
+use tusou_platform::Config;
+use tusou_testkit::{World, binary, tusou};
 
 /// What it wrote.
 pub(crate) fn text(bytes: &[u8]) -> String {
@@ -18,4 +21,20 @@ pub(crate) async fn says(world: &World, arguments: &[&str]) -> String {
 pub(crate) async fn fails(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
     let ran = tusou(world, arguments).await;
     (ran.status.code(), text(&ran.stderr))
+}
+
+/// A command that a test starts by itself, with this configuration written as `file`. The settings of whoever runs the
+/// tests are taken away: they would count for more, and it would look at the stack's own stores.
+pub(crate) fn command(world: &World, file: &str, config: &Config) -> Command {
+    let file = world.folder().join(file);
+    let text = toml::to_string(config).expect("a configuration is TOML");
+    std::fs::write(&file, text).expect("the world's folder can be written");
+    let mut command = Command::new(binary("tusou"));
+    command.arg("--config").arg(file);
+    for (key, _) in std::env::vars_os() {
+        if key.to_string_lossy().starts_with("TUSOU_") {
+            command.env_remove(key);
+        }
+    }
+    command
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +11,9 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
-use tusou_testkit::{World, binary, wait_for, wait_until};
+use tusou_testkit::{World, wait_for, wait_until};
+
+use super::ran::command;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -33,21 +35,12 @@ impl Screen {
         let slave =
             open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("it can be opened");
         resize(&master, columns, lines);
-        let file = world.folder().join("watch.toml");
-        let text = toml::to_string(&world.config).expect("a configuration is TOML");
-        std::fs::write(&file, text).expect("the world's folder can be written");
         let end = || Stdio::from(slave.try_clone().expect("a descriptor can be shared"));
-        let mut command = Command::new(binary("tusou"));
+        let mut command = command(world, "watch.toml", &world.config);
         command
-            .arg("--config")
-            .arg(file)
-            .args(["status", "--watch", "1"]);
+            .args(["status", "--watch", "1"])
+            .env_remove("NO_COLOR");
         command.stdin(end()).stdout(end()).stderr(end());
-        for (key, _) in std::env::vars_os() {
-            if key.to_string_lossy().starts_with("TUSOU_") || key == "NO_COLOR" {
-                command.env_remove(key);
-            }
-        }
         command
             .env("TERM", "xterm-256color")
             .envs(variables.iter().copied());
@@ -239,16 +232,9 @@ async fn a_key_ends_it_and_colours_can_be_refused() {
 #[tokio::test]
 async fn without_a_terminal_one_status_follows_the_other() {
     let world = World::new("cli_watch_piped").await;
-    let file = world.folder().join("watch.toml");
-    let text = toml::to_string(&world.config).expect("a configuration is TOML");
-    std::fs::write(&file, text).expect("the world's folder can be written");
-    let mut command = Command::new(binary("tusou"));
-    command
-        .arg("--config")
-        .arg(file)
+    let mut child = command(&world, "watch.toml", &world.config)
         .args(["status", "--watch=1"])
-        .env("TERM", "xterm");
-    let mut child = command
+        .env("TERM", "xterm")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -7,14 +7,16 @@ mod guarded;
 mod shows;
 
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use scraper::{Html, Selector};
 use tusou_platform::Config;
-use tusou_testkit::{World, binary, free_port, wait_for, wait_until};
+use tusou_testkit::{World, free_port, wait_for, wait_until};
 use url::form_urlencoded;
+
+use super::ran::command;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -49,24 +51,14 @@ impl Page {
         config.operator.interval_ms = 300;
         change(&mut config);
         let address = config.operator.listen;
-        let (file, log) = (
-            world.folder().join("operate.toml"),
-            world.folder().join("operate.log"),
-        );
-        let text = toml::to_string(&config).expect("a configuration is TOML");
-        std::fs::write(&file, text).expect("the world's folder can be written");
+        let log = world.folder().join("operate.log");
         let output = std::fs::File::create(&log).expect("the world's folder can be written");
-        let mut command = Command::new(binary("tusou"));
-        command.arg("--config").arg(&file).arg("operate");
+        let mut command = command(world, "operate.toml", &config);
         command
+            .arg("operate")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(output);
-        for (key, _) in std::env::vars_os() {
-            if key.to_string_lossy().starts_with("TUSOU_") {
-                command.env_remove(key);
-            }
-        }
         let redirect = reqwest::redirect::Policy::none();
         let client = reqwest::Client::builder().no_proxy().redirect(redirect);
         let mut page = Self {
