@@ -6,6 +6,7 @@
   const KEPT = 6; // pictures and their answers that one can go back to
   const LEAST = 0.02; // the share of a side below which a box is a slip of the hand
   const NARROWEST = 24; // pixels across that a part needs to be searched with
+  const WIDEST = 1600; // pixels of the longer side that are sent of a part
 
   const text = document.body.dataset;
   const form = document.getElementById("by-picture");
@@ -166,14 +167,18 @@
     const whole = await createImageBitmap(picture);
     const x = Math.round(region.left * whole.width);
     const y = Math.round(region.top * whole.height);
-    const width = Math.max(NARROWEST, Math.round((region.right - region.left) * whole.width));
-    const height = Math.max(NARROWEST, Math.round((region.bottom - region.top) * whole.height));
+    const across = Math.max(NARROWEST, Math.round((region.right - region.left) * whole.width));
+    const down = Math.max(NARROWEST, Math.round((region.bottom - region.top) * whole.height));
+    const width = Math.min(across, whole.width);
+    const height = Math.min(down, whole.height);
+    const left = Math.min(x, whole.width - width);
+    const top = Math.min(y, whole.height - height);
+    // No model looks at more, and a camera's whole picture without loss is more than is taken.
+    const scale = Math.min(1, WIDEST / Math.max(width, height));
     const canvas = document.createElement("canvas");
-    canvas.width = Math.min(width, whole.width);
-    canvas.height = Math.min(height, whole.height);
-    const left = Math.min(x, whole.width - canvas.width);
-    const top = Math.min(y, whole.height - canvas.height);
-    canvas.getContext("2d").drawImage(whole, -left, -top);
+    canvas.width = Math.max(1, Math.round(width * scale));
+    canvas.height = Math.max(1, Math.round(height * scale));
+    canvas.getContext("2d").drawImage(whole, left, top, width, height, 0, 0, canvas.width, canvas.height);
     whole.close();
     return new Promise((done, failed) => canvas.toBlob(
       (blob) => (blob ? done(blob) : failed(new DOMException("nothing was drawn", "EncodingError"))), "image/png"));
