@@ -72,12 +72,12 @@ async fn the_page_works_without_a_script() {
         "http://example.org/5"
     );
     let own = format!("/image/{}?lang=en", id("bird"));
-    assert_eq!(attributes(&found, ".hit a.frame", "href"), [own.as_str()]);
+    assert_eq!(attributes(&found, ".hit a.frame", "href")[0], own);
     let (status, view) = page(search.get(&own).await).await;
-    assert_eq!(
-        (status, attributes(&view, ".line li", "class").len()),
-        (200, 1)
-    );
+    let begins = attributes(&view, ".line .when > time:first-child", "datetime");
+    assert_eq!((status, begins.len()), (200, 7));
+    assert!(begins.is_sorted(), "the oldest first: {begins:?}");
+    assert_eq!(attributes(&view, ".line .gone-by", "class").len(), 1);
     assert_eq!(
         attributes(&found, "figcaption > .rights a", "href"),
         ["https://example.org/by", "https://example.org/buy"]
