@@ -56,7 +56,7 @@ test: corpora-are-there ready ## all tests, against the real stores; TUSOU_CORPO
 # Their program starts a search service of its own before the index that the demo filled.
 screenshots: ready ## the README's two pictures of the search page; after `make demo`
 	@eval "$$($(STACK) env)" && \
-	cargo test --release --workspace --locked --test browser -- --ignored screenshots_for_the_readme
+	cargo test --release --workspace --locked --test figures -- screenshots_for_the_readme
 
 # In the profile of everything else: what build scripts and macros are made of is then built once.
 check: build-tools $(TOOLS)/finished ## formatting, lints, docs, licences, unused dependencies, layout

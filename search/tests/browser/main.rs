@@ -2,7 +2,6 @@
 
 mod errors;
 mod everywhere;
-mod figures;
 mod find;
 mod gallery;
 mod keys;

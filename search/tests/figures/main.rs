@@ -1,4 +1,8 @@
-//! Figures and pictures of the page, made when asked for: they need the index of `make demo`.
+//! Figures and pictures of the page, made when asked for: they need the index of `make demo`, so `make test` leaves them.
+
+#[expect(dead_code, reason = "what only the other programs' tests use")]
+#[path = "../it/support.rs"]
+mod support;
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +29,6 @@ async fn demo() -> Search {
 
 /// `make screenshots`
 #[tokio::test]
-#[ignore = "makes the pictures of the README, from the index of `make demo`"]
 async fn screenshots_for_the_readme() {
     let browser = Browser::start().await;
     let search = demo().await;
@@ -49,9 +52,8 @@ fn file(name: &str) -> PathBuf {
     Path::new(OUT).join(format!("{name}.webp"))
 }
 
-/// `cargo test --release --workspace --test browser -- --ignored --nocapture figures_of_the_page`
+/// `cargo test --release --workspace --test figures -- --nocapture figures_of_the_page`
 #[tokio::test]
-#[ignore = "prints figures of the page before the index of `make demo`; nothing is asserted of them"]
 async fn figures_of_the_page() {
     let browser = Browser::start().await;
     let search = demo().await;
