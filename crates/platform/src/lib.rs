@@ -8,6 +8,7 @@ pub mod config;
 pub mod database;
 pub mod door;
 pub mod elastic;
+pub mod language;
 pub mod ops;
 pub mod service;
 pub mod shutdown;

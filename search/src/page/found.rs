@@ -11,11 +11,10 @@ use crate::query::{self, FROM, Mode, Parameters};
 pub(super) fn found(language: Language, asked: Asked<'_>, answer: &Answer) -> Markup {
     html! {
         (refine::refine(language, asked, answer))
+        (asked_for(language, asked))
         @if answer.hits.is_empty() {
-            (asked_for(language, asked))
             (nothing(language, asked, answer))
         } @else {
-            (asked_for(language, asked))
             (pictures(language, asked, answer))
         }
     }

@@ -1,7 +1,7 @@
 //! The page's words, in English and in Chinese.
 
 use axum::http::HeaderMap;
-use axum::http::header::ACCEPT_LANGUAGE;
+use tusou_platform::language::preferred;
 
 use super::told::{chinese, english};
 use crate::error::SearchError;
@@ -247,13 +247,9 @@ impl Language {
         let asked = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
             .find(|(name, _)| name == "lang")
             .and_then(|(_, value)| Self::named(&value));
-        let preferred = || {
-            headers
-                .get(ACCEPT_LANGUAGE)
-                .and_then(|value| value.to_str().ok())
-                .and_then(preferred)
-        };
-        asked.or_else(preferred).unwrap_or(Self::English)
+        asked
+            .or_else(|| preferred(headers, Self::named))
+            .unwrap_or(Self::English)
     }
 
     /// Its name in addresses.
@@ -385,45 +381,11 @@ impl Language {
     }
 }
 
-/// The first of our languages in order of the reader's preference.
-///
-/// Source: RFC 9110 §12.5.4, `Accept-Language`.
-fn preferred(header: &str) -> Option<Language> {
-    let mut best: Option<(Language, f32)> = None;
-    for range in header.split(',').take(32) {
-        let mut parts = range.split(';').map(str::trim);
-        let tag = parts.next().unwrap_or_default();
-        let primary = tag.split('-').next().unwrap_or_default();
-        let weight = parts
-            .find_map(|part| part.strip_prefix("q="))
-            .map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
-        let Some(language) = Language::named(&primary.to_ascii_lowercase()) else {
-            continue;
-        };
-        if weight > 0.0 && best.is_none_or(|(_, most)| weight > most) {
-            best = Some((language, weight));
-        }
-    }
-    best.map(|(language, _)| language)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use axum::http::header::ACCEPT_LANGUAGE;
 
-    #[test]
-    fn the_reader_s_preference_decides() {
-        for (header, expected) in [
-            ("zh-CN,zh;q=0.9,en;q=0.8", Some(Language::Chinese)),
-            ("en-GB;q=0.5, ZH;q=0.7", Some(Language::Chinese)),
-            ("fr, en;q=0.3", Some(Language::English)),
-            ("zh;q=0, en;q=0.1", Some(Language::English)),
-            ("fr", None),
-            (";;q=,", None),
-        ] {
-            assert_eq!(preferred(header), expected, "{header}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn the_parameter_beats_the_preference() {

@@ -5,7 +5,7 @@ mod texts;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use axum::http::header::ACCEPT_LANGUAGE;
+use tusou_platform::language::preferred;
 
 use self::texts::{CHINESE, ENGLISH, Texts};
 use super::ask::Deed;
@@ -26,28 +26,9 @@ pub(super) enum Language {
 impl Language {
     /// The one that the address names, else the first that the browser asks for and the page has.
     pub(super) fn of(named: &str, headers: &HeaderMap) -> Self {
-        let accepted = headers
-            .get(ACCEPT_LANGUAGE)
-            .and_then(|value| value.to_str().ok());
-        let mut wanted = accepted
-            .unwrap_or_default()
-            .split(',')
-            .map(|one| {
-                let (tag, weight) = one.split_once(";q=").unwrap_or((one, "1"));
-                (
-                    tag.trim().to_ascii_lowercase(),
-                    weight.trim().parse().unwrap_or(0.0_f32),
-                )
-            })
-            .collect::<Vec<_>>();
-        wanted.sort_by(|one, other| other.1.total_cmp(&one.1));
-        let first = || {
-            let known = wanted
-                .iter()
-                .find_map(|(tag, weight)| Self::named(tag).filter(|_| *weight > 0.0));
-            known.unwrap_or(Self::English)
-        };
-        Self::named(named).unwrap_or_else(first)
+        Self::named(named)
+            .or_else(|| preferred(headers, Self::named))
+            .unwrap_or(Self::English)
     }
 
     fn named(tag: &str) -> Option<Self> {
@@ -294,6 +275,8 @@ impl Language {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::ACCEPT_LANGUAGE;
+
     use super::*;
 
     #[test]
