@@ -48,7 +48,7 @@ build-tools:
 # Said at once, not by tests that fail half an hour later.
 corpora-are-there:
 	@test -d "$(TUSOU_CORPORA)/image-bad" || { echo "TUSOU_CORPORA is to name the folder of hostile files \
-	(README.md, \"Try it\"); there is none at $(TUSOU_CORPORA)" >&2; exit 1; }
+	(README.md, \"Try it\", says whose they are; \`make corpora\` gets some); there is none at $(TUSOU_CORPORA)" >&2; exit 1; }
 
 test: corpora-are-there ready ## all tests, against the real stores; TUSOU_CORPORA names the folder of hostile files
 	@eval "$$($(STACK) env)" && deploy/run-tests $(ARGS)
