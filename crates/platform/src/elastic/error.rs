@@ -3,7 +3,7 @@
 use tusou_contract::{Disposition, Verdict};
 
 /// The most characters of Elasticsearch's own words: it quotes whole documents.
-const MAX_REASON: usize = 500;
+pub(super) const MAX_REASON: usize = 500;
 
 /// Elasticsearch did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,12 @@ impl Verdict for ElasticError {
 
 /// The text, cut to 500 characters.
 pub(super) fn cut(text: &str) -> String {
-    text.chars().take(MAX_REASON).collect()
+    cut_to(text, MAX_REASON)
+}
+
+/// The text, cut to that many characters.
+pub(super) fn cut_to(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
 }
 
 /// Elasticsearch's `error` object in words: its type and reason, and those of its causes.

@@ -15,13 +15,18 @@ use elasticsearch::http::transport::Transport;
 
 use super::ElasticError;
 use super::connect::in_words;
-use super::error::{cut, words_of};
+use super::error::{MAX_REASON, cut, cut_to, words_of};
 
 /// How long a node is passed over after its first failure; then twice as long each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a node that was passed over has to answer when it is looked at again.
 const LOOK: Duration = Duration::from_secs(5);
+/// How long a request is asked again while a node says that it cannot serve yet: another shard is made the first one
+/// within a moment of a node's end, and until then those that live answer 503.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Before nodes are asked again for the first time; then twice as long each time.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// A request as any node can be asked it.
 #[derive(Debug)]
@@ -49,6 +54,32 @@ struct Node {
     name: String,
     transport: Transport,
     health: Mutex<Health>,
+}
+
+/// What came of asking every node once, none of which answered.
+#[derive(Debug, Default)]
+struct Round {
+    /// Of each that was asked, what it said.
+    told: Vec<String>,
+    /// Whether one of them lives and cannot serve, which may pass in a moment.
+    may_pass: bool,
+}
+
+impl Round {
+    fn in_words(&self) -> String {
+        match self.told.as_slice() {
+            [] => "the time was up before one was asked".to_owned(),
+            [one] => cut(one),
+            several => {
+                let count = several.len();
+                let told: Vec<_> = several
+                    .iter()
+                    .map(|told| cut_to(told, MAX_REASON / count))
+                    .collect();
+                format!("none of {count} nodes answers: {}", told.join("; "))
+            }
+        }
+    }
 }
 
 /// What is known of a node.
@@ -106,7 +137,8 @@ impl Nodes {
         }
     }
 
-    /// Asks one node after the other until one answers: status, and the whole body.
+    /// Asks one node after the other until one answers: status, and the whole body. While one says that it cannot
+    /// serve (502, 503, 504), all are asked again for [`PATIENCE`].
     ///
     /// # Errors
     /// [`ElasticError::Away`] when none answers `within` that time with other than 502, 503 or 504.
@@ -115,16 +147,35 @@ impl Nodes {
         request: Request<'_>,
         within: Duration,
     ) -> Result<(u16, Bytes), ElasticError> {
-        let deadline = Instant::now() + within;
-        let mut last = "the time was up before one was asked".to_owned();
+        let begun = Instant::now();
+        let deadline = begun + within;
+        let mut wait = FIRST_WAIT;
+        loop {
+            let failed = match self.round(&request, deadline).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            let next = Instant::now() + wait;
+            if !failed.may_pass || next >= deadline.min(begun + PATIENCE) {
+                return Err(ElasticError::Away(failed.in_words()));
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+    }
+
+    /// Asks each node once, until one answers.
+    async fn round(&self, request: &Request<'_>, deadline: Instant) -> Result<(u16, Bytes), Round> {
+        let mut round = Round::default();
         for position in self.turns() {
             let node = &self.nodes[position];
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            let words = match node.send(&request, left).await {
+            let words = match node.send(request, left).await {
                 Ok((status @ 502..=504, body)) => {
+                    round.may_pass = true;
                     format!(
                         "it answers {} with {status}: {}",
                         request.what,
@@ -141,12 +192,9 @@ impl Nodes {
                 let failures = node.failed();
                 tracing::debug!(node = node.name, failures, reason = words, "passed over");
             }
-            last = format!("{}: {words}", node.name);
+            round.told.push(format!("{}: {words}", node.name));
         }
-        Err(ElasticError::Away(cut(&match self.nodes.len() {
-            1 => last,
-            count => format!("none of {count} nodes answers; the last asked was {last}"),
-        })))
+        Err(round)
     }
 
     /// Positions in the order in which to ask now. Whoever is due to be looked at again is, meanwhile: no request

@@ -103,6 +103,28 @@ async fn a_node_that_cannot_serve_is_passed_over_until_it_can() {
     assert_eq!(fine.hits(HEALTH) - before.1, 5);
 }
 
+/// As when a node was killed a moment ago: the other answers 503 until its copies of the shards are the first ones.
+#[tokio::test]
+async fn a_cluster_that_cannot_serve_for_a_moment_is_asked_again() {
+    let (dead, moving) = (Site::start().await, Site::start().await);
+    let config = nodes(&[dead.url(""), moving.url("")]);
+    drop(dead);
+    let elastic = Elastic::new(&config).expect("a client");
+    moving.put_each(HEALTH, vec![Reply::status(503), Reply::status(503), well()]);
+    elastic.ping().await.expect("it serves a moment later");
+    assert_eq!(moving.hits(HEALTH), 3);
+
+    // Not for ever; and what each of them said is told.
+    moving.put(HEALTH, Reply::status(503));
+    let error = elastic.ping().await.expect_err("it never serves");
+    assert!(matches!(error, ElasticError::Away(_)), "{error}");
+    let error = error.to_string();
+    for url in [&config.url, &config.further_urls[0]] {
+        let name = url.trim_start_matches("http://");
+        assert!(error.contains(&format!("{name}: ")), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_of_one_node_is_that_of_the_cluster() {
     let (first, second) = (Site::start().await, Site::start().await);
