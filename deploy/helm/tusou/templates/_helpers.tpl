@@ -60,20 +60,24 @@ operate:
 {{- if hasPrefix "file://" .Values.blobs.url }}true{{ end -}}
 {{- end -}}
 
-{{/* The files of secrets that a part is given, as a list of {variable, secret, key, path}: (dict "root" $ "name" … "uses" …) */}}
+{{/*
+The files of secrets that a part is given, as a list of {variable, secret, key, path}: (dict "root" $ "name" … "uses" …). A Secret that
+`accounts` of the part names goes before the one for all.
+*/}}
 {{- define "tusou.secretFiles" -}}
 {{- $values := .root.Values -}}
+{{- $own := include "tusou.accounts" . | fromYaml -}}
 {{- if has "database" .uses }}
-- { variable: TUSOU_DATABASE_URL, secret: {{ $values.database.existingSecret }}, key: {{ $values.database.key }}, path: database-url }
+- { variable: TUSOU_DATABASE_URL, secret: {{ default $values.database.existingSecret $own.database }}, key: {{ $values.database.key }}, path: database-url }
 {{- end }}
 {{- if has "amqp" .uses }}
-- { variable: TUSOU_AMQP_URL, secret: {{ $values.amqp.existingSecret }}, key: {{ $values.amqp.key }}, path: amqp-url }
+- { variable: TUSOU_AMQP_URL, secret: {{ default $values.amqp.existingSecret $own.amqp }}, key: {{ $values.amqp.key }}, path: amqp-url }
 {{- end }}
 {{- if has "rabbitmqApi" .uses }}
 - { variable: TUSOU_RABBITMQ_API_URL, secret: {{ $values.rabbitmqApi.existingSecret }}, key: {{ $values.rabbitmqApi.key }}, path: rabbitmq-api-url }
 {{- end }}
 {{- if and (has "elasticsearch" .uses) (ne $values.elasticsearch.auth "none") }}
-- { variable: {{ ternary "TUSOU_ELASTICSEARCH_API_KEY" "TUSOU_ELASTICSEARCH_PASSWORD" (eq $values.elasticsearch.auth "apiKey") }}, secret: {{ $values.elasticsearch.existingSecret }}, key: {{ $values.elasticsearch.key }}, path: elasticsearch }
+- { variable: {{ ternary "TUSOU_ELASTICSEARCH_API_KEY" "TUSOU_ELASTICSEARCH_PASSWORD" (eq $values.elasticsearch.auth "apiKey") }}, secret: {{ default $values.elasticsearch.existingSecret $own.elasticsearch }}, key: {{ $values.elasticsearch.key }}, path: elasticsearch }
 {{- end }}
 {{- if has "operator" .uses }}
 - { variable: TUSOU_OPERATOR_PASSWORD, secret: {{ $values.operate.existingSecret }}, key: {{ $values.operate.key }}, path: operator-password }
@@ -86,6 +90,11 @@ operate:
 {{- end }}
 {{- end -}}
 
+{{- define "tusou.accounts" -}}
+{{- $key := ternary "encoderGpu" .name (eq .name "encoder-gpu") -}}
+{{- dig "accounts" (dict) (default (dict) (get .root.Values $key)) | toYaml -}}
+{{- end -}}
+
 {{/* Variables of the stores that a part uses. */}}
 {{- define "tusou.storeEnv" -}}
 {{- $values := .root.Values -}}
@@ -95,7 +104,8 @@ operate:
 {{- if has "elasticsearch" .uses }}
 - { name: TUSOU_ELASTICSEARCH_URL, value: {{ $values.elasticsearch.url | quote }} }
 {{- if eq $values.elasticsearch.auth "password" }}
-- { name: TUSOU_ELASTICSEARCH_USERNAME, value: {{ $values.elasticsearch.username | quote }} }
+{{- $own := include "tusou.accounts" . | fromYaml }}
+- { name: TUSOU_ELASTICSEARCH_USERNAME, value: {{ default $values.elasticsearch.username $own.elasticsearchUsername | quote }} }
 {{- end }}
 {{- if $values.elasticsearch.caSecret }}
 - { name: TUSOU_ELASTICSEARCH_CA_FILE, value: /run/secrets/tusou/elasticsearch-ca.pem }
