@@ -7,9 +7,8 @@ import subprocess
 # What each section of an alert says, in this order.
 PARTS = ("What it means", "Is it true?", "Why, and what to type", "It is over when")
 _SECTION = re.compile(r"^## (.+)$", re.M)
-_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.M | re.S)
-_INLINE = re.compile(r"`(tusou [^`]+)`")
-_PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9_-]*")
+_BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```$", re.M | re.S)
+_INLINE = re.compile(r"`((?:time )?tusou [^`]+)`")
 
 
 def sections(text):
@@ -35,6 +34,11 @@ def complaints(text, alerts):
             found.append("runbook: the parts of %s are not in order" % name)
         elif not (_BLOCK.search(body) or _INLINE.search(body)):
             found.append("runbook: %s says nothing to type" % name)
+    anchors = {name.lower() for name in present}
+    found += [
+        "runbook: a link leads to #%s, which is no section" % anchor
+        for anchor in sorted(set(re.findall(r"\]\(#([a-z]+)\)", text)) - anchors)
+    ]
     return found
 
 
@@ -44,10 +48,15 @@ def commands(text):
     lines += _INLINE.findall(text)
     found = []
     for line in lines:
-        for part in re.split(r"\||&&|;", line):
-            words = shlex.split(part)
+        words = []
+        for word in shlex.split(line) + ["|"]:
+            if word not in ("|", "&&", ";"):
+                words.append(word)
+                continue
+            words = words[1:] if words[:1] == ["time"] else words
             if words[:1] == ["tusou"] and words not in found:
                 found.append(words)
+            words = []
     return found
 
 
@@ -70,9 +79,12 @@ def command_complaints(text, program):
             if not re.search(r"(?<![\w-])%s(?![\w-])" % re.escape(option), help_text):
                 found.append("runbook: `%s`: `tusou %s` has no %s" % (" ".join(words), " ".join(path), option))
         given = [word for word in words[position:] if not word.startswith("-")]
-        if given and not options and not re.search(r"<[A-Z][^>]*>|\[[A-Z]", help_text.split("Options:")[0]):
+        usage = re.search(r"^Usage:(.*?)(?:\n\n|\Z)", help_text, re.M | re.S)
+        usage = usage.group(1) if usage else ""
+        takes = set(re.findall(r"[<\[]([A-Z][A-Z-]*)", usage)) - {"OPTIONS", "COMMAND"}
+        if given and not options and not takes and "<--" not in usage:
             found.append("runbook: `%s`: `tusou %s` takes no %s" % (" ".join(words), " ".join(path), given[0]))
-        if "Commands:" in help_text and not given and "Usage: tusou %s [OPTIONS] <COMMAND>" % " ".join(path) in help_text:
+        elif "<COMMAND>" in usage and not given and not takes:
             found.append("runbook: `%s` lacks a command" % " ".join(words))
     return found
 
