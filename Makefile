@@ -13,10 +13,10 @@ export TUSOU_CORPORA ?= $(abspath ../shared/corpora)
 MINUTES ?= 10
 SEED ?= 1
 
-.PHONY: help up down env status logs demo test screenshots chaos soak check audit fmt bench corpora pack ready build-tools corpora-are-there
+.PHONY: help up down env status logs demo test screenshots chaos soak check audit check-monitoring fmt bench corpora pack ready build-tools corpora-are-there
 
 help: ## list these targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## build, start the stores and the services, wait until all are ready
 	@$(STACK) up
@@ -67,6 +67,10 @@ check: build-tools $(TOOLS)/finished ## formatting, lints, docs, licences, unuse
 	$(TOOLS)/bin/cargo-shear --locked
 	deploy/check-layout
 	python3 -B -m unittest -q deploy/tests/test_deploy.py
+
+check-monitoring: ## alert rules, dashboards and runbook: by promtool, a real Prometheus, Grafana's schemas; wants a build and Go
+	deploy/check-monitoring
+	python3 -B -m unittest -q deploy/check/monitoring/tests.py
 
 audit: $(TOOLS)/finished ## known vulnerabilities of dependencies; needs the network
 	$(TOOLS)/bin/cargo-deny --locked check advisories
