@@ -180,8 +180,16 @@ async fn await_store(
 ) -> Result<bool, CrawlError> {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     while !shutdown.is_requested() {
-        if blobs.is_marked().await {
-            return Ok(true);
+        match blobs.is_marked().await {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(cause) => {
+                let reason = chain(&cause);
+                tracing::warn!(reason, "waiting for the blobs");
+                health.set("blobs", Err(reason));
+                shutdown.sleep(backoff.next_wait()).await;
+                continue;
+            }
         }
         match originals::are_stored(pool).await {
             Ok(false) => return Ok(true),

@@ -163,8 +163,10 @@ impl Stages {
 /// Whether a failure is that of one blob alone: the store itself works. One such blob is no reason
 /// to stop for all others.
 pub(crate) async fn is_alone(blobs: &BlobStore, error: &BlobError) -> bool {
-    matches!(error, BlobError::Store { .. } | BlobError::Folder { .. })
-        && blobs.probe().await.is_ok()
+    matches!(
+        error,
+        BlobError::Store { .. } | BlobError::Bucket { .. } | BlobError::Folder { .. }
+    ) && blobs.probe().await.is_ok()
 }
 
 /// Whether a failure for good is news to the indexer.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use tusou_contract::{BlobKey, Disposition, Verdict};
 
-use super::disk::MARKER;
+use super::MARKER;
 
 /// Blobs cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -14,16 +14,19 @@ pub enum BlobError {
     /// `blobs.url` cannot be used; names it and the remedy.
     #[error("{0}")]
     Config(String),
-    /// Its folder does not have the file that tells it from the mount point of a disk that is away;
-    /// may pass.
+    /// The place does not have what tells it from the mount point of a disk that is away, or from
+    /// another bucket; may pass.
     #[error(
-        "the blob store's folder {} has no file `{MARKER}`: mount its disk; where it is a new and \
-         empty store in place of a lost one, make that file",
-        root.display()
+        "the blob store's {place} has no {kind} `{MARKER}`: {remedy}; where it is a new and empty \
+         store in place of a lost one, make that {kind}"
     )]
     Unmarked {
-        /// its folder
-        root: PathBuf,
+        /// its folder, or its bucket and prefix
+        place: String,
+        /// what it lacks: a file or an object
+        kind: &'static str,
+        /// what to do first
+        remedy: &'static str,
     },
     /// No space left, or less than is kept free: later is not never.
     #[error("the blob store is full: {0}")]
@@ -46,6 +49,17 @@ pub enum BlobError {
         /// why
         #[source]
         cause: object_store::Error,
+    },
+    /// The bucket does not answer or refuses, for one blob or for all; may pass.
+    #[error("the blob store failed at {place}: {reason}")]
+    Bucket {
+        /// the bucket and what was asked of it: `s3://bucket/prefix/originals/…`
+        place: String,
+        /// what is wrong, with the key of the configuration that is to be looked at
+        reason: String,
+        /// why
+        #[source]
+        cause: Box<object_store::Error>,
     },
     /// A folder of the store cannot be used; may pass.
     #[error("the blob store failed at {}", path.display())]
@@ -90,13 +104,25 @@ impl std::fmt::Display for Full {
     }
 }
 
+impl BlobError {
+    pub(super) fn too_large(key: &BlobKey, bytes: u64, limit: u64) -> Self {
+        Self::TooLarge {
+            key: key.clone(),
+            bytes,
+            limit,
+        }
+    }
+}
+
 impl Verdict for BlobError {
     fn disposition(&self) -> Disposition {
         match self {
             Self::Config(_) => Disposition::Fatal,
-            Self::Full(_) | Self::Unmarked { .. } | Self::Store { .. } | Self::Folder { .. } => {
-                Disposition::Later
-            }
+            Self::Full(_)
+            | Self::Unmarked { .. }
+            | Self::Store { .. }
+            | Self::Bucket { .. }
+            | Self::Folder { .. } => Disposition::Later,
             Self::TooLarge { .. } => Disposition::DeadLetter,
         }
     }
@@ -105,7 +131,10 @@ impl Verdict for BlobError {
         match self {
             Self::Config(_) => "blobs_config",
             Self::Full(_) => "blobs_full",
-            Self::Unmarked { .. } | Self::Store { .. } | Self::Folder { .. } => "blobs_away",
+            Self::Unmarked { .. }
+            | Self::Store { .. }
+            | Self::Bucket { .. }
+            | Self::Folder { .. } => "blobs_away",
             Self::TooLarge { .. } => "blob_too_large",
         }
     }

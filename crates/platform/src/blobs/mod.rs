@@ -1,112 +1,128 @@
-//! Picture bytes: the file system, written with fsync.
+//! Picture bytes: a folder, written with fsync, or a bucket of an S3-compatible store.
 
 mod disk;
-mod durable;
 mod error;
 mod listing;
-mod trash;
-mod turns;
+mod s3;
 
-use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use object_store::ObjectStoreExt;
-use object_store::local::LocalFileSystem;
-use object_store::path::Path;
 use tusou_contract::BlobKey;
 use url::Url;
 
 use crate::config::Blobs;
-use disk::Disk;
+use disk::Folder;
+use s3::Bucket;
 
 pub use error::{BlobError, Full};
 pub use listing::{Listing, Page, StoredBlob, Unfinished};
 
+/// What a store has since its first blob: a file of its folder, or an object of its bucket. An empty
+/// mount point has none, and neither has the wrong bucket.
+const MARKER: &str = ".tusou-blobs";
+
+/// Where blobs lie that are set aside, below the store's folder or prefix.
+const TRASH: &str = "trash";
+
 /// A store of blobs. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct BlobStore {
-    store: Arc<LocalFileSystem>,
-    disk: Disk,
+pub struct BlobStore(Store);
+
+#[derive(Debug, Clone)]
+enum Store {
+    Folder(Folder),
+    Bucket(Bucket),
 }
 
 impl BlobStore {
-    /// Opens the store that `blobs.url` names, and makes its folder.
+    /// Opens the store that `blobs.url` names, and makes its folder. A bucket is not asked yet:
+    /// [`BlobStore::probe`] does that.
     ///
     /// # Errors
-    /// [`BlobError::Config`] where it is no `file:///` URL or the folder cannot be made.
+    /// [`BlobError::Config`] where it is neither a `file:///` nor an `s3://` URL, the folder cannot
+    /// be made, or a key for the bucket cannot work.
     pub fn open(config: &Blobs) -> Result<Self, BlobError> {
-        let unusable = |reason: &dyn std::fmt::Display| {
-            BlobError::Config(format!(
-                "`blobs.url` is `{}`: {reason}; it takes file:///folder, where this user may write",
-                config.url
-            ))
+        let store = if config.is_bucket() {
+            Store::Bucket(Bucket::open(config)?)
+        } else {
+            Store::Folder(Folder::open(&folder(config)?, config)?)
         };
-        let url = Url::parse(&config.url).map_err(|error| unusable(&error))?;
-        if url.scheme() != "file" {
-            return Err(unusable(&format!("`{}` is not supported", url.scheme())));
-        }
-        let root = url
-            .to_file_path()
-            .map_err(|()| unusable(&"it names no folder of this machine"))?;
-        std::fs::create_dir_all(&root).map_err(|error| unusable(&error))?;
-        let store = LocalFileSystem::new_with_prefix(&root)
-            .map_err(|error| unusable(&error))?
-            .with_fsync(true)
-            .with_automatic_cleanup(true);
-        let disk = Disk::new(root, config.min_free_bytes);
-        disk.is_marked();
-        Ok(Self {
-            store: Arc::new(store),
-            disk,
-        })
+        Ok(Self(store))
     }
 
-    /// Stores the bytes durably (fsync, then rename). The same key with as many bytes again is
-    /// nothing new, since a key is the digest of its bytes, but makes the blob young again: whoever
-    /// put it has a row to write, and `tusou gc` removes only what is old. The first blob marks the
-    /// folder as a store.
+    /// Stores the bytes durably: in a folder by fsync, then rename; in a bucket as durably as its
+    /// store acknowledges. The same key with as many bytes again is nothing new, since a key is the
+    /// digest of its bytes, but makes the blob young again: whoever put it has a row to write, and
+    /// `tusou gc` removes only what is old. The first blob marks the place as a store.
     ///
     /// # Errors
     /// [`BlobError::Unmarked`] where this process saw the folder marked and it is not any more,
     /// [`BlobError::Full`] where no space or quota is left, or less than `blobs.min_free_bytes`
-    /// would be, else [`BlobError::Folder`].
+    /// would be, else [`BlobError::Folder`]; of a bucket [`BlobError::Bucket`].
     pub async fn put(&self, key: &BlobKey, bytes: Bytes) -> Result<(), BlobError> {
-        let name = key.as_str().to_owned();
-        self.on_disk(move |disk| disk.put(&name, &bytes)).await
+        match &self.0 {
+            Store::Folder(folder) => folder.put(key, bytes).await,
+            Store::Bucket(bucket) => bucket.put(key, bytes).await,
+        }
     }
 
-    /// [`BlobStore::put`] for whoever is on a thread that may block.
+    /// [`BlobStore::put`] for whoever is on a thread that may block, within a runtime.
     ///
     /// # Errors
     /// The same.
-    pub fn put_now(&self, key: &BlobKey, bytes: &[u8]) -> Result<(), BlobError> {
-        self.disk.put(key.as_str(), bytes)
+    ///
+    /// # Panics
+    /// On a thread that may not block, and, where the store is a bucket, outside a runtime.
+    pub fn put_now(&self, key: &BlobKey, bytes: &Bytes) -> Result<(), BlobError> {
+        match &self.0 {
+            Store::Folder(folder) => folder.put_now(key, bytes),
+            Store::Bucket(bucket) => {
+                let put = bucket.put(key, bytes.clone());
+                tokio::runtime::Handle::current().block_on(put)
+            }
+        }
     }
 
-    /// Whether blobs can be stored now: writes, syncs and removes a small file, and looks at the
-    /// free space. For whoever waits while they cannot.
+    /// Whether blobs can be stored now: writes a small file or object, and looks at a disk's free
+    /// space. For whoever waits while they cannot.
     ///
     /// # Errors
     /// What [`BlobStore::put`] would say.
     pub async fn probe(&self) -> Result<(), BlobError> {
-        self.on_disk(Disk::try_out).await
+        match &self.0 {
+            Store::Folder(folder) => folder.probe().await,
+            Store::Bucket(bucket) => bucket.probe().await,
+        }
     }
 
-    /// Whether the folder is known for a store: a blob that is not there is then nowhere. Else it is
-    /// new, or a disk is not mounted.
-    pub async fn is_marked(&self) -> bool {
-        self.on_disk(Disk::is_marked).await
+    /// Whether the place is known for a store: a blob that is not there is then nowhere. Else it is
+    /// new, a disk is not mounted, or the bucket or its prefix is another.
+    ///
+    /// # Errors
+    /// [`BlobError::Bucket`] where a bucket does not say.
+    pub async fn is_marked(&self) -> Result<bool, BlobError> {
+        match &self.0 {
+            Store::Folder(folder) => Ok(folder.is_marked().await),
+            Store::Bucket(bucket) => bucket.is_marked().await,
+        }
     }
 
     /// [`BlobError::Unmarked`], for whoever knows that blobs were stored.
     pub fn unmarked(&self) -> BlobError {
-        self.disk.unmarked()
+        match &self.0 {
+            Store::Folder(folder) => folder.unmarked(),
+            Store::Bucket(bucket) => bucket.unmarked(),
+        }
     }
 
     /// Blobs with this prefix, a first part of their keys (`originals`), and after that key, in the
     /// order of their keys.
     pub fn list(&self, prefix: &str, after: Option<&BlobKey>) -> Listing {
-        Listing::new(self.disk.root.clone(), prefix, after)
+        match &self.0 {
+            Store::Folder(folder) => folder.list(prefix, after).into(),
+            Store::Bucket(bucket) => bucket.list("", prefix, after).into(),
+        }
     }
 
     /// The bytes; `None` where there are none.
@@ -115,25 +131,10 @@ impl BlobStore {
     /// [`BlobError::TooLarge`] above `max_bytes`, which are then not read; [`BlobError::Unmarked`]
     /// where neither the blob nor the marker of a store is there.
     pub async fn get(&self, key: &BlobKey, max_bytes: u64) -> Result<Option<Bytes>, BlobError> {
-        let found = match self.store.get(&path(key)).await {
-            Ok(found) => {
-                self.disk.see();
-                found
-            }
-            Err(error) => return self.absent(key, error).map(|()| None),
-        };
-        if found.meta.size > max_bytes {
-            return Err(BlobError::TooLarge {
-                key: key.clone(),
-                bytes: found.meta.size,
-                limit: max_bytes,
-            });
+        match &self.0 {
+            Store::Folder(folder) => folder.get(key, max_bytes).await,
+            Store::Bucket(bucket) => bucket.get(key, max_bytes).await,
         }
-        let bytes = found
-            .bytes()
-            .await
-            .map_err(|error| self.failed(key, error))?;
-        Ok(Some(bytes))
     }
 
     /// Whether the blob is there.
@@ -143,53 +144,88 @@ impl BlobStore {
 
     /// The blob's bytes, counted; `None` where there is none.
     pub async fn size(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
-        match self.store.head(&path(key)).await {
-            Ok(meta) => Ok(Some(meta.size)),
-            Err(error) => self.absent(key, error).map(|()| None),
+        match &self.0 {
+            Store::Folder(folder) => folder.size(key).await,
+            Store::Bucket(bucket) => bucket.size(key).await,
         }
     }
 
     /// Removes a blob; one that is not there is nothing new.
     pub async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
-        match self.store.delete(&path(key)).await {
-            Ok(()) => Ok(()),
-            Err(error) => self.absent(key, error),
+        match &self.0 {
+            Store::Folder(folder) => folder.delete(key).await,
+            Store::Bucket(bucket) => bucket.delete(key).await,
         }
     }
 
-    /// `Ok` where the blob is not there. A folder that is gone altogether, or an empty mount point
-    /// (a disk not mounted), is no absence of a blob: taken for one, every picture would be given up.
-    fn absent(&self, key: &BlobKey, error: object_store::Error) -> Result<(), BlobError> {
-        match error {
-            object_store::Error::NotFound { .. } if self.disk.is_marked() => Ok(()),
-            object_store::Error::NotFound { .. } if self.disk.root.is_dir() => {
-                Err(self.disk.unmarked())
-            }
-            error => Err(self.failed(key, error)),
-        }
-    }
-
-    fn failed(&self, key: &BlobKey, cause: object_store::Error) -> BlobError {
-        if let Some(cause) = error::no_space(&cause) {
-            return BlobError::Full(self.disk.full(Some(cause)));
-        }
-        BlobError::Store {
-            key: key.clone(),
-            cause,
-        }
-    }
-
-    async fn on_disk<T: Send + 'static>(
+    /// Sets a blob aside, unless it is younger than `older_than` or not there; whether that was
+    /// done. Nobody reads it then; [`BlobStore::bring_back`] undoes it.
+    ///
+    /// A blob that is put again in the very moment is left, or brought back at once. In a bucket,
+    /// where setting aside is no single step, the same bytes then lie aside: they are to be looked
+    /// at again before they are removed.
+    pub async fn set_aside(
         &self,
-        what: impl FnOnce(&Disk) -> T + Send + 'static,
-    ) -> T {
-        let disk = self.disk.clone();
-        tokio::task::spawn_blocking(move || what(&disk))
-            .await
-            .expect("a look at the disk does not panic")
+        key: &BlobKey,
+        older_than: SystemTime,
+    ) -> Result<bool, BlobError> {
+        match &self.0 {
+            Store::Folder(folder) => folder.set_aside(key, older_than).await,
+            Store::Bucket(bucket) => bucket.set_aside(key, older_than).await,
+        }
+    }
+
+    /// Brings a blob back that was set aside; one that was put again meanwhile stays as it is.
+    pub async fn bring_back(&self, key: &BlobKey) -> Result<(), BlobError> {
+        match &self.0 {
+            Store::Folder(folder) => folder.bring_back(key).await,
+            Store::Bucket(bucket) => bucket.bring_back(key).await,
+        }
+    }
+
+    /// Removes a blob for good that was set aside; one that is not there is nothing new.
+    pub async fn remove_set_aside(&self, key: &BlobKey) -> Result<(), BlobError> {
+        match &self.0 {
+            Store::Folder(folder) => folder.remove_set_aside(key).await,
+            Store::Bucket(bucket) => bucket.remove_set_aside(key).await,
+        }
+    }
+
+    /// Blobs with this prefix (`originals`) that are set aside, under the keys they had.
+    pub fn list_set_aside(&self, prefix: &str) -> Listing {
+        match &self.0 {
+            Store::Folder(folder) => folder.list_set_aside(prefix).into(),
+            Store::Bucket(bucket) => bucket.list(TRASH, prefix, None).into(),
+        }
+    }
+
+    /// Removes what is left of a write that was broken off.
+    pub async fn remove_unfinished(&self, file: &Unfinished) -> Result<(), BlobError> {
+        match &self.0 {
+            Store::Folder(folder) => folder.remove_unfinished(file).await,
+            // An object is there whole or not at all: no listing of a bucket names one.
+            Store::Bucket(_) => Ok(()),
+        }
     }
 }
 
-fn path(key: &BlobKey) -> Path {
-    Path::from(key.as_str())
+/// The folder that `blobs.url` names.
+fn folder(config: &Blobs) -> Result<std::path::PathBuf, BlobError> {
+    let url = Url::parse(&config.url).map_err(|error| unusable(config, &error))?;
+    if url.scheme() != "file" {
+        return Err(unusable(
+            config,
+            &format!("`{}` is not supported", url.scheme()),
+        ));
+    }
+    url.to_file_path()
+        .map_err(|()| unusable(config, &"it names no folder of this machine"))
+}
+
+/// [`BlobError::Config`] of `blobs.url`.
+fn unusable(config: &Blobs, reason: &dyn std::fmt::Display) -> BlobError {
+    BlobError::Config(format!(
+        "`blobs.url` is `{}`: {reason}; it takes file:///folder, where this user may write, or s3://bucket/prefix",
+        crate::config::mask_url(&config.url)
+    ))
 }

@@ -10,12 +10,13 @@ use super::Config;
 pub(super) type Keys = BTreeMap<String, Value>;
 
 /// Values that no message and no listing shows.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 10] = [
     "database.url",
     "amqp.url",
     "rabbitmq.api_url",
     "elasticsearch.password",
     "elasticsearch.api_key",
+    "blobs.secret_access_key",
     "models.hub_token",
     "search.api_keys",
     "search.client_key",
@@ -45,7 +46,8 @@ pub(super) fn leaves(config: &Config) -> Keys {
 
 /// Whether the value must not be shown: a secret's, or a URL with credentials within.
 pub(super) fn is_secret(key: &str, value: &Value) -> bool {
-    let of_urls = key.ends_with("url") || key.ends_with("_urls");
+    let of_urls = ["url", "_urls", "_endpoint"];
+    let of_urls = of_urls.iter().any(|end| key.ends_with(end));
     let credentials = || of_urls && value.to_string().contains('@');
     SECRETS.contains(&key) || credentials()
 }

@@ -23,4 +23,5 @@ pub use sections::{
     Encoder, Indexer, Log, LogFormat, Models, Network, Operator, Pictures, Rabbitmq, Render,
     Search,
 };
+pub(crate) use show::mask_url;
 pub(crate) use validate::fits_header;

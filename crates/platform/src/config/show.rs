@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Amqp, Config, Database, Elasticsearch, Models, Operator, Rabbitmq, Search, keys};
+use super::{
+    Amqp, Blobs, Config, Database, Elasticsearch, Models, Operator, Rabbitmq, Search, keys,
+};
 
 /// What stands where a secret was.
 const MASK: &str = "***";
@@ -24,6 +26,7 @@ impl Config {
         }
         shown.models.hub_token = mask(&shown.models.hub_token);
         shown.elasticsearch = shown.elasticsearch.redacted();
+        shown.blobs = shown.blobs.redacted();
         shown.search = shown.search.redacted();
         shown.operator = shown.operator.redacted();
         shown
@@ -119,6 +122,26 @@ impl Elasticsearch {
 }
 
 impl fmt::Debug for Elasticsearch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        by_table(&self.redacted(), f)
+    }
+}
+
+impl Blobs {
+    fn redacted(&self) -> Self {
+        Self {
+            url: mask_url(&self.url),
+            s3_endpoint: match self.s3_endpoint.as_str() {
+                "" => String::new(),
+                endpoint => mask_url(endpoint),
+            },
+            secret_access_key: mask(&self.secret_access_key),
+            ..self.clone()
+        }
+    }
+}
+
+impl fmt::Debug for Blobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         by_table(&self.redacted(), f)
     }

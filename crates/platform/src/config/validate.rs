@@ -58,8 +58,9 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     faults.extend(cluster(&config.elasticsearch));
     faults.extend(search(&config.search));
     faults.extend(operator(&config.operator));
-    let pictures = config.pictures.faults().into_iter();
-    faults.extend(pictures.map(|(key, reason)| fault(key, reason)));
+    let own = config.pictures.faults().into_iter();
+    let own = own.chain(config.blobs.faults());
+    faults.extend(own.map(|(key, reason)| fault(key, reason)));
     faults
 }
 
@@ -164,12 +165,6 @@ fn urls(config: &Config) -> Vec<Fault> {
     if Url::parse(&config.elasticsearch.url).is_ok_and(|url| url.password().is_some()) {
         let reason = "holds a password; set elasticsearch.username and elasticsearch.password";
         faults.push(fault("elasticsearch.url", reason));
-    }
-    let folder = Url::parse(&config.blobs.url).ok();
-    let folder = folder.filter(|url| url.scheme() == "file");
-    if folder.is_none_or(|url| url.to_file_path().is_err()) {
-        let reason = "is no file URL; give one like file:///var/lib/tusou/blobs";
-        faults.push(fault("blobs.url", reason));
     }
     faults
 }

@@ -1,5 +1,6 @@
 //! Every section and key, with its default. A key that is not here is an error that names it.
 
+mod blobs;
 mod crawler;
 mod discovery;
 mod models;
@@ -14,8 +15,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tusou_contract::mapping::{IndexOptions, IndexType};
 
-use super::keep::KeepOriginals;
-
+pub use blobs::Blobs;
 pub use crawler::Crawler;
 pub use discovery::Discovery;
 pub use models::{Device, Models};
@@ -215,29 +215,6 @@ pub enum BulkEncoding {
     Smile,
     /// Text.
     Json,
-}
-
-/// `[blobs]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Blobs {
-    /// `file:///folder`; made when it is not there.
-    pub url: String,
-    /// Bytes of the disk that stay free: with less, no blob is stored, and the services wait. A disk
-    /// that Postgres shares must not be driven to nothing.
-    pub min_free_bytes: u64,
-    /// How long an original is kept once its picture is encoded: `always`, `none`, or days: `30d`.
-    pub keep_originals: KeepOriginals,
-}
-
-impl Default for Blobs {
-    fn default() -> Self {
-        Self {
-            url: "file:///var/lib/tusou/blobs".into(),
-            min_free_bytes: 1 << 30,
-            keep_originals: KeepOriginals::Always,
-        }
-    }
 }
 
 /// `[network]`

@@ -8,16 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, statvfs, utimensat};
 
+use super::super::MARKER;
+use super::super::error::{BlobError, Full, is_full};
 use super::durable;
-use super::error::{BlobError, Full, is_full};
 use super::listing::gone;
 use super::turns::Turns;
 
 /// Bytes that a trial writes.
 const TRIAL: [u8; 4096] = [0; 4096];
-
-/// The file that a store's folder has since its first blob. An empty mount point has none.
-pub(super) const MARKER: &str = ".tusou-blobs";
 
 /// What the marker says to whoever looks into it.
 const MARK: &[u8] = b"Tusou keeps blobs here. Without this file the folder is taken for a disk that is not mounted.\n";
@@ -69,7 +67,7 @@ impl Disk {
         Ok(())
     }
 
-    /// What [`super::BlobStore::put_now`] does: a blob that is there costs a look and a touch. Many URLs
+    /// What [`super::super::BlobStore::put_now`] does: a blob that is there costs a look and a touch. Many URLs
     /// of one picture come together, and only the first of them writes it.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), BlobError> {
         let path = self.root.join(name);
@@ -118,7 +116,9 @@ impl Disk {
 
     pub(super) fn unmarked(&self) -> BlobError {
         BlobError::Unmarked {
-            root: self.root.clone(),
+            place: format!("folder {}", self.root.display()),
+            kind: "file",
+            remedy: "mount its disk",
         }
     }
 

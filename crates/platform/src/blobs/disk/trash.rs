@@ -7,22 +7,18 @@ use std::time::SystemTime;
 
 use tusou_contract::BlobKey;
 
-use super::BlobStore;
-use super::error::BlobError;
-use super::listing::{Listing, Unfinished, gone, tidy};
-
-/// The folder of blobs that are set aside.
-const TRASH: &str = "trash";
+use super::super::TRASH;
+use super::super::error::BlobError;
+use super::super::listing::Unfinished;
+use super::Folder;
+use super::listing::{FolderListing, gone, tidy};
 
 /// How often a folder is made again that another process tidied away.
 const ATTEMPTS: usize = 5;
 
-impl BlobStore {
-    /// Sets a blob aside in one step, unless it is younger than `older_than` or not there; whether
-    /// that was done. Nobody reads it then; [`BlobStore::bring_back`] undoes it.
-    ///
-    /// A blob that is put again in the very moment is left, or brought back at once.
-    pub async fn set_aside(
+impl Folder {
+    /// In one step. A blob that is put again in the very moment is left, or brought back at once.
+    pub(in super::super) async fn set_aside(
         &self,
         key: &BlobKey,
         older_than: SystemTime,
@@ -43,8 +39,7 @@ impl BlobStore {
         .await
     }
 
-    /// Brings a blob back that was set aside; one that was put again meanwhile stays as it is.
-    pub async fn bring_back(&self, key: &BlobKey) -> Result<(), BlobError> {
+    pub(in super::super) async fn bring_back(&self, key: &BlobKey) -> Result<(), BlobError> {
         self.blocking(key, |place, aside| {
             if place.at.try_exists()? {
                 return remove(aside);
@@ -54,18 +49,18 @@ impl BlobStore {
         .await
     }
 
-    /// Removes a blob for good that was set aside; one that is not there is nothing new.
-    pub async fn remove_set_aside(&self, key: &BlobKey) -> Result<(), BlobError> {
+    pub(in super::super) async fn remove_set_aside(&self, key: &BlobKey) -> Result<(), BlobError> {
         self.blocking(key, |_, aside| remove(aside)).await
     }
 
-    /// Blobs with this prefix (`originals`) that are set aside, under the keys they had.
-    pub fn list_set_aside(&self, prefix: &str) -> Listing {
-        Listing::new(self.disk.root.join(TRASH), prefix, None)
+    pub(in super::super) fn list_set_aside(&self, prefix: &str) -> FolderListing {
+        FolderListing::new(self.disk.root.join(TRASH), prefix, None)
     }
 
-    /// Removes what is left of a write that was broken off.
-    pub async fn remove_unfinished(&self, file: &Unfinished) -> Result<(), BlobError> {
+    pub(in super::super) async fn remove_unfinished(
+        &self,
+        file: &Unfinished,
+    ) -> Result<(), BlobError> {
         let (path, root) = (file.path.clone(), self.disk.root.clone());
         let removed = tokio::task::spawn_blocking(move || {
             let removed = fs::remove_file(&path).or_else(gone);
