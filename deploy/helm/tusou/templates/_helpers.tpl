@@ -82,10 +82,30 @@ The files of secrets that a part is given, as a list of {variable, secret, key, 
 {{- if has "operator" .uses }}
 - { variable: TUSOU_OPERATOR_PASSWORD, secret: {{ $values.operate.existingSecret }}, key: {{ $values.operate.key }}, path: operator-password }
 {{- end }}
+{{- $blobs := default $values.blobs.s3.existingSecret $own.blobs }}
+{{- if and (has "blobs" .uses) $blobs (not (include "tusou.blobsOnVolume" .root)) }}
+- { variable: TUSOU_BLOBS_ACCESS_KEY_ID, secret: {{ $blobs }}, key: {{ $values.blobs.s3.accessKeyIdKey }}, path: blobs-access-key-id }
+- { variable: TUSOU_BLOBS_SECRET_ACCESS_KEY, secret: {{ $blobs }}, key: {{ $values.blobs.s3.secretAccessKeyKey }}, path: blobs-secret-access-key }
+{{- end }}
 {{- $name := .name }}
 {{- range $values.secretKeys }}
 {{- if has $name .services }}
 - { variable: {{ .variable }}, secret: {{ .existingSecret }}, key: {{ .key }}, path: {{ .variable | lower | replace "_" "-" }} }
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The same, and the authorities to be trusted. */}}
+{{- define "tusou.files" -}}
+{{- include "tusou.secretFiles" . }}
+{{- with .root.Values.elasticsearch }}
+{{- if and (has "elasticsearch" $.uses) .caSecret }}
+- { secret: {{ .caSecret }}, key: {{ .caKey }}, path: elasticsearch-ca.pem }
+{{- end }}
+{{- end }}
+{{- with .root.Values.blobs.s3 }}
+{{- if and (has "blobs" $.uses) .caSecret (not (include "tusou.blobsOnVolume" $.root)) }}
+- { secret: {{ .caSecret }}, key: {{ .caKey }}, path: blobs-ca.pem }
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -113,6 +133,14 @@ The files of secrets that a part is given, as a list of {variable, secret, key, 
 {{- end }}
 {{- if has "blobs" .uses }}
 - { name: TUSOU_BLOBS_URL, value: {{ $values.blobs.url | quote }} }
+{{- if not (include "tusou.blobsOnVolume" .root) }}
+- { name: TUSOU_BLOBS_S3_ENDPOINT, value: {{ $values.blobs.s3.endpoint | quote }} }
+- { name: TUSOU_BLOBS_S3_REGION, value: {{ $values.blobs.s3.region | quote }} }
+- { name: TUSOU_BLOBS_S3_PATH_STYLE, value: {{ $values.blobs.s3.pathStyle | quote }} }
+{{- if $values.blobs.s3.caSecret }}
+- { name: TUSOU_BLOBS_S3_CA_FILE, value: /run/secrets/tusou/blobs-ca.pem }
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if has "models" .uses }}
 - { name: TUSOU_MODELS_FOLDER, value: /var/lib/tusou/models }
@@ -126,18 +154,14 @@ The files of secrets that a part is given, as a list of {variable, secret, key, 
 {{- $full := include "tusou.fullname" .root -}}
 - name: tmp
   emptyDir: { sizeLimit: {{ .tmp }} }
-{{- $files := include "tusou.secretFiles" . | fromYamlArray }}
-{{- $ca := and (has "elasticsearch" .uses) $values.elasticsearch.caSecret }}
-{{- if or $files $ca }}
+{{- $files := include "tusou.files" . | fromYamlArray }}
+{{- if $files }}
 - name: secrets
   projected:
     defaultMode: 0440
     sources:
       {{- range $files }}
       - secret: { name: {{ .secret }}, items: [{ key: {{ .key }}, path: {{ .path }} }] }
-      {{- end }}
-      {{- if $ca }}
-      - secret: { name: {{ $values.elasticsearch.caSecret }}, items: [{ key: {{ $values.elasticsearch.caKey }}, path: elasticsearch-ca.pem }] }
       {{- end }}
 {{- end }}
 {{- if and (has "blobs" .uses) (include "tusou.blobsOnVolume" .root) }}
@@ -153,7 +177,7 @@ The files of secrets that a part is given, as a list of {variable, secret, key, 
 {{- define "tusou.mounts" -}}
 {{- $values := .root.Values -}}
 - { name: tmp, mountPath: /tmp }
-{{- if or (include "tusou.secretFiles" . | fromYamlArray) (and (has "elasticsearch" .uses) $values.elasticsearch.caSecret) }}
+{{- if include "tusou.files" . | fromYamlArray }}
 - { name: secrets, mountPath: /run/secrets/tusou, readOnly: true }
 {{- end }}
 {{- if and (has "blobs" .uses) (include "tusou.blobsOnVolume" .root) }}
