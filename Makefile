@@ -13,7 +13,7 @@ export TUSOU_CORPORA ?= $(abspath ../shared/corpora)
 MINUTES ?= 10
 SEED ?= 1
 
-.PHONY: help up down env status logs demo test screenshots chaos soak check audit check-monitoring fmt bench corpora pack ready build-tools corpora-are-there
+.PHONY: help up down env status logs demo test screenshots chaos soak check audit check-deploy check-monitoring fmt bench corpora pack ready build-tools corpora-are-there
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ check: build-tools $(TOOLS)/finished ## formatting, lints, docs, licences, unuse
 	$(TOOLS)/bin/cargo-shear --locked
 	deploy/check-layout
 	python3 -B -m unittest -q deploy/tests/test_deploy.py
+
+check-deploy: ## Dockerfile, Compose file, Helm chart and systemd units, by their own tools and schemas; the first run builds Helm by Go
+	@deploy/check-deploy
 
 check-monitoring: ## alert rules, dashboards and runbook: by promtool, a real Prometheus, Grafana's schemas; wants a build and Go
 	deploy/check-monitoring

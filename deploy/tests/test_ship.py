@@ -53,6 +53,18 @@ class Keys(unittest.TestCase):
             self.assertEqual(given, named, file.name)
 
 
+class Accounts(unittest.TestCase):
+    def test_each_unit_has_an_account_of_its_own_that_is_made(self):
+        made = set(re.findall(r"^u (\S+) -:tusou ", read(UNITS / "sysusers.conf"), re.M))
+        used = {file.name: re.search(r"^User=(\S+)$", read(file), re.M)[1] for file in UNITS.glob("*.service")}
+        self.assertEqual(set(used.values()), made)
+        self.assertEqual(len(set(used.values())), len(used))
+
+    def test_blobs_are_written_by_crawler_and_encoder_only(self):
+        writers = {file.stem for file in UNITS.glob("*.service") if "ReadWritePaths=/var/lib/tusou/blobs" in read(file)}
+        self.assertEqual(writers, {"tusou-crawler", "tusou-encoder"})
+
+
 class Images(unittest.TestCase):
     def test_every_image_is_pinned(self):
         for file in (COMPOSE / "compose.yaml", COMPOSE / "Dockerfile"):

@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy"
 
 # Where variables of ours are set.
-SETTING = ("compose/Dockerfile", "compose/compose.yaml", "helm/tusou/**/*.yaml", "helm/tusou/**/*.tpl", "helm/tusou/*.json", "systemd/**/*.service", "systemd/**/*.conf")
+SETTING = ("compose/Dockerfile", "compose/compose.yaml", "helm/tusou/**/*.yaml", "helm/tusou/**/*.tpl", "helm/tusou/*.json", "systemd/**/*.service", "systemd/**/*.conf", "systemd/tusou-admin")
 
 # `TUSOU_CRAWLER_LISTEN` in any of them; what a template puts together (`TUSOU_{{ … }}_LISTEN`) is seen once it is rendered.
 NAME = re.compile(r"\bTUSOU_[A-Z0-9_]*[A-Z0-9]\b")
