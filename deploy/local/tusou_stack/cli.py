@@ -18,6 +18,7 @@ from . import (
     postgres,
     processes,
     rabbitmq,
+    s3,
     secured,
     services,
     settings,
@@ -87,7 +88,7 @@ def obtain(options):
     del options
     with paths.locked():
         paths.make_folders()
-        others = [onnxruntime.obtain, pack.obtain, stamps.obtain, handbook.obtain, browser.obtain]
+        others = [onnxruntime.obtain, pack.obtain, stamps.obtain, handbook.obtain, browser.obtain, s3.obtain]
         # What is fetched is fetched by a command that is built first.
         _together([store.obtain for store in STORES] + others + [services.build])
         pack.fetch()

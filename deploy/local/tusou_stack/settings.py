@@ -3,7 +3,7 @@
 import os
 import shlex
 
-from . import browser, chromium, elasticsearch, handbook, pack, paths, ports, postgres, rabbitmq, stamps
+from . import browser, chromium, elasticsearch, handbook, pack, paths, ports, postgres, rabbitmq, s3, stamps
 
 SERVICES = ("crawler", "encoder", "indexer", "search", "operator")
 
@@ -95,6 +95,7 @@ def variables():
         "TUSOU_RENDER_CHROMIUM": chromium.program(),
         "TUSOU_STAMPS": str(stamps.FOLDER),
         "TUSOU_HANDBOOK": str(handbook.FOLDER),
+        "TUSOU_S3_SERVER": str(s3.PROGRAM),
     }
     found.update(browser.variables())
     for name in SERVICES:

