@@ -1,4 +1,5 @@
-# Read by `backup` and `restore`: where Postgres and the blobs are, and Postgres's programs.
+# Read by `backup` and `restore`: where Postgres and the blobs are, and Postgres's programs. BLOBS is the blobs' folder,
+# or empty, and BUCKET the address of their bucket.
 # shellcheck shell=bash
 
 HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -67,9 +68,14 @@ show("PGDATABASE", plain(database.path.lstrip("/")))
 for key, text in urllib.parse.parse_qsl(database.query):
     show(NAMED.get(key, ""), NAMED.get(key) and text)
 blobs = urllib.parse.urlsplit(value("blobs"))
-if blobs.scheme != "file" or not plain(blobs.path).strip("/"):
-    sys.exit("blobs.url is no file:/// URL of a folder")
-show("BLOBS", plain(blobs.path).rstrip("/"))
+if blobs.scheme == "s3" and blobs.hostname:
+    print("export BLOBS=''")
+    show("BUCKET", "s3://%s%s" % (blobs.netloc.rsplit("@", 1)[-1], blobs.path.rstrip("/")))
+elif blobs.scheme == "file" and plain(blobs.path).strip("/"):
+    show("BLOBS", plain(blobs.path).rstrip("/"))
+    print("export BUCKET=''")
+else:
+    sys.exit("blobs.url is no file:/// URL of a folder, and no s3:// URL of a bucket")
 PYTHON
 }
 
