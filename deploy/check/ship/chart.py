@@ -252,6 +252,9 @@ def _policies(objects):
         if not mine or any(set(spec["policyTypes"]) != {"Ingress", "Egress"} for spec in mine):
             found.append("%s is not closed by default" % component)
         peers = [peer for spec in mine for rule in spec.get("egress", []) for peer in rule.get("to", [{}])]
+        ingress = [rule for spec in mine for rule in spec.get("ingress", [])]
+        if component != "search" and any(not rule.get("from") for rule in ingress):
+            found.append("%s may be reached by everybody" % component)
         if {} in peers:
             found.append("%s may reach everything at some port" % component)
         wide = [peer["ipBlock"] for peer in peers if "ipBlock" in peer and ipaddress.ip_network(peer["ipBlock"]["cidr"]).prefixlen < 8]
