@@ -13,7 +13,7 @@ WRITABLE = {"elasticsearch"}
 # They end.
 ONE_OFF = {"migrate", "tools"}
 # The programs whose memory deploy/prometheus/alerts.yml has an opinion of.
-JOBS = {"crawler", "encoder", "indexer", "search", "operate"}
+JOBS = {"crawler": "crawler", "encoder": "encoder", "encoder-cuda": "encoder-gpu", "indexer": "indexer", "search": "search", "operate": "operate"}
 
 
 def complaints(bin_folder, seccomp_module):
@@ -87,7 +87,7 @@ def services(project):
         for volume in service.get("volumes", []):
             if volume["type"] == "bind" and volume["target"] != "/backup" and not os.path.exists(volume["source"]):
                 wrong("mounts %s, which is not there" % volume["source"])
-        if name in JOBS and int(service.get("mem_limit", 0)) != limits.get("tusou-" + name):
+        if name in JOBS and int(service.get("mem_limit", 0)) != limits.get("tusou-" + JOBS[name]):
             wrong("has another bound for memory than tusou:memory_limit_bytes in deploy/prometheus/alerts.yml")
         for network, place in service.get("networks", {}).items():
             address = (place or {}).get("ipv4_address")

@@ -61,11 +61,12 @@ def wrong_addresses(is_let_through):
 
 
 def memory_limits():
-    """Bytes that each job is allowed, as deploy/prometheus/alerts.yml believes."""
+    """Bytes that each job is allowed, as deploy/prometheus/alerts.yml believes; `tusou-encoder-gpu` is the one on a card."""
     text = (DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
-    found = re.findall(r"record: tusou:memory_limit_bytes\s+expr: vector\(([0-9 *]+)\)\s+labels: \{ job: ([a-z-]+) \}", text)
+    found = re.findall(r"record: tusou:memory_limit_bytes\s+expr: vector\(([0-9 *]+)\)\s+labels: \{ job: ([a-z-]+)(, gpu: expected)? \}", text)
     limits = {}
-    for product, job in found:
+    for product, job, gpu in found:
+        job += "-gpu" if gpu else ""
         limits[job] = 1
         for factor in product.split("*"):
             limits[job] *= int(factor)
