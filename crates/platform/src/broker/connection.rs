@@ -14,11 +14,13 @@ use super::dead::DeadQueue;
 use super::one_by_one::OneByOne;
 use super::publisher::{Outgoing, Publisher};
 use super::subscription::Subscription;
-use super::{BrokerError, topology};
+use super::{BrokerError, nodes, topology};
 use crate::config::Amqp;
 
-/// The longest wait for a connection with its queues.
+/// The longest wait for a connection with its queues, of each node.
 const CONNECT_WAIT: Duration = Duration::from_secs(15);
+/// The longest wait for the bare connection where another node can be tried.
+const REACH_WAIT: Duration = Duration::from_secs(5);
 /// The longest wait for a goodbye.
 pub(super) const CLOSE_WAIT: Duration = Duration::from_secs(5);
 /// A peer silent for twice as long is gone.
@@ -36,22 +38,56 @@ impl Broker {
     /// Connects and declares every queue (work, retry, dead). `name` is what the management page
     /// shows for the connection.
     ///
+    /// Of several nodes one after the other is tried, from another one on each time.
+    ///
     /// # Errors
-    /// [`BrokerError::Away`] where nothing answers within 15 s, [`BrokerError::Refused`] where
-    /// credentials, virtual host or the arguments of a queue do not fit.
+    /// [`BrokerError::Away`] where no node answers within 15 s, [`BrokerError::Refused`] where
+    /// credentials, virtual host or the arguments of a queue do not fit. Of several nodes it names each
+    /// with what it said.
     pub async fn connect(config: &Amqp, name: &str) -> Result<Self, BrokerError> {
-        in_time("a connection", Self::open(config, name)).await
+        let nodes = config.nodes();
+        let several = nodes.len() > 1;
+        let reach = if several { REACH_WAIT } else { CONNECT_WAIT };
+        let mut told = Vec::new();
+        for position in nodes::order(nodes.len(), nodes::turn()) {
+            let (key, url) = nodes[position];
+            let opened = in_time("a connection", Self::open(config, (key, url), name, reach)).await;
+            let error = match opened {
+                Ok(broker) => return Ok(broker),
+                Err(error) => error,
+            };
+            let node = nodes::name(url);
+            if several {
+                tracing::debug!(node, %error, "passed over");
+            }
+            told.push((node, error));
+        }
+        Err(nodes::none_of(told))
     }
 
-    async fn open(config: &Amqp, name: &str) -> Result<Self, BrokerError> {
-        let mut uri: AMQPUri = config.url.parse().map_err(|reason| BrokerError::Refused {
-            what: "`amqp.url`".into(),
-            reason: format!("{reason}; it takes amqp://user:password@host:port/vhost"),
+    async fn open(
+        config: &Amqp,
+        (key, url): (&str, &str),
+        name: &str,
+        reach: Duration,
+    ) -> Result<Self, BrokerError> {
+        let mut uri: AMQPUri = url.parse().map_err(|reason: String| BrokerError::Refused {
+            what: format!("`{key}`"),
+            // The parser shows some of what it cannot read whole, with the password.
+            reason: format!(
+                "{}it takes amqp://user:password@host:port/vhost",
+                if reason.contains(url) {
+                    String::new()
+                } else {
+                    reason + "; "
+                }
+            ),
         })?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connection = Connection::connect_uri(uri, properties)
+        let connection = tokio::time::timeout(reach, Connection::connect_uri(uri, properties))
             .await
+            .map_err(|_| BrokerError::away(format!("no answer within {} s", reach.as_secs())))?
             .map_err(|error| BrokerError::of("the connection", &error))?;
         let broker = Self {
             connection: Arc::new(connection),

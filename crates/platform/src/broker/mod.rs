@@ -7,7 +7,8 @@
 //!
 //! Nothing here reconnects by itself. A broken connection shows as [`BrokerError::Away`] wherever
 //! it is used; the caller waits by its [`crate::backoff::Backoff`] and calls [`Broker::connect`]
-//! again. What was unacknowledged is then delivered again.
+//! again. What was unacknowledged is then delivered again. Of a cluster of several nodes, each
+//! connecting begins with another one, and goes on to the next where one takes no connection.
 
 mod connection;
 mod dead;
@@ -15,6 +16,7 @@ mod delivery;
 mod error;
 mod flag;
 pub mod management;
+mod nodes;
 mod one_by_one;
 mod publisher;
 mod subscription;

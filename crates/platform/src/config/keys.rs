@@ -10,10 +10,12 @@ use super::Config;
 pub(super) type Keys = BTreeMap<String, Value>;
 
 /// Values that no message and no listing shows.
-const SECRETS: [&str; 10] = [
+const SECRETS: [&str; 12] = [
     "database.url",
     "amqp.url",
+    "amqp.further_urls",
     "rabbitmq.api_url",
+    "rabbitmq.further_api_urls",
     "elasticsearch.password",
     "elasticsearch.api_key",
     "blobs.secret_access_key",

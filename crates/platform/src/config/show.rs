@@ -17,14 +17,14 @@ impl Config {
         let mut shown = self.clone();
         for url in [
             &mut shown.database.url,
-            &mut shown.amqp.url,
-            &mut shown.rabbitmq.api_url,
             &mut shown.models.hub_url,
             &mut shown.models.pypi_url,
         ] {
             *url = mask_url(url);
         }
         shown.models.hub_token = mask(&shown.models.hub_token);
+        shown.amqp = shown.amqp.redacted();
+        shown.rabbitmq = shown.rabbitmq.redacted();
         shown.elasticsearch = shown.elasticsearch.redacted();
         shown.blobs = shown.blobs.redacted();
         shown.search = shown.search.redacted();
@@ -90,22 +90,35 @@ impl fmt::Debug for Database {
     }
 }
 
+impl Amqp {
+    fn redacted(&self) -> Self {
+        Self {
+            url: mask_url(&self.url),
+            further_urls: self.further_urls.iter().map(|url| mask_url(url)).collect(),
+            ..self.clone()
+        }
+    }
+}
+
 impl fmt::Debug for Amqp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Amqp")
-            .field("url", &mask_url(&self.url))
-            .field("queue_limit", &self.queue_limit)
-            .field("retry_after_ms", &self.retry_after_ms)
-            .field("max_attempts", &self.max_attempts)
-            .finish()
+        by_table(&self.redacted(), f)
+    }
+}
+
+impl Rabbitmq {
+    fn redacted(&self) -> Self {
+        let further = self.further_api_urls.iter();
+        Self {
+            api_url: mask_url(&self.api_url),
+            further_api_urls: further.map(|url| mask_url(url)).collect(),
+        }
     }
 }
 
 impl fmt::Debug for Rabbitmq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rabbitmq")
-            .field("api_url", &mask_url(&self.api_url))
-            .finish()
+        by_table(&self.redacted(), f)
     }
 }
 

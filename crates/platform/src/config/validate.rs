@@ -56,6 +56,9 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     faults.extend(names(config));
     faults.extend(relations(config));
     faults.extend(cluster(&config.elasticsearch));
+    let brokers = config.amqp.faults().into_iter();
+    let brokers = brokers.chain(config.rabbitmq.faults());
+    faults.extend(brokers.map(|(key, reason)| fault(key, reason)));
     faults.extend(search(&config.search));
     faults.extend(operator(&config.operator));
     let own = config.pictures.faults().into_iter();

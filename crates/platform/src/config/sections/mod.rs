@@ -1,6 +1,7 @@
 //! Every section and key, with its default. A key that is not here is an error that names it.
 
 mod blobs;
+mod broker;
 mod crawler;
 mod discovery;
 mod models;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tusou_contract::mapping::{IndexOptions, IndexType};
 
 pub use blobs::Blobs;
+pub use broker::{Amqp, Rabbitmq};
 pub use crawler::Crawler;
 pub use discovery::Discovery;
 pub use models::{Device, Models};
@@ -77,52 +79,6 @@ impl Default for Database {
         Self {
             url: "postgres://tusou@127.0.0.1:5432/tusou".into(),
             max_connections: 16,
-        }
-    }
-}
-
-/// `[amqp]`
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Amqp {
-    /// `amqp://user:password@host:port/vhost`; a secret.
-    pub url: String,
-    /// The most messages that a work queue holds; above it publishes are refused, and the stage
-    /// before waits.
-    pub queue_limit: u32,
-    /// How long a message rests in a retry queue.
-    pub retry_after_ms: u32,
-    /// Attempts of a message, the first included, before it is dead.
-    pub max_attempts: u32,
-    /// Deliveries of a message that never came to an end, before it is dead: it may be what kills
-    /// the process. Given-back messages count too, so it is high.
-    pub max_deliveries: u32,
-}
-
-impl Default for Amqp {
-    fn default() -> Self {
-        Self {
-            url: "amqp://guest:guest@127.0.0.1:5672/%2f".into(),
-            queue_limit: 10_000,
-            retry_after_ms: 10_000,
-            max_attempts: 5,
-            max_deliveries: 20,
-        }
-    }
-}
-
-/// `[rabbitmq]`
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Rabbitmq {
-    /// `http://user:password@host:port`, for queue depths; a secret.
-    pub api_url: String,
-}
-
-impl Default for Rabbitmq {
-    fn default() -> Self {
-        Self {
-            api_url: "http://guest:guest@127.0.0.1:15672".into(),
         }
     }
 }
