@@ -8,6 +8,7 @@ import time
 from . import (
     browser,
     chromium,
+    clustered,
     elasticsearch,
     handbook,
     nasm,
@@ -152,6 +153,11 @@ def secure(options):
     secured.run(options.folder, [(numbers[0], numbers[1]), (numbers[2], numbers[3])])
 
 
+def cluster(options):
+    """Runs three RabbitMQ nodes for a test, until the input ends."""
+    clustered.run(options.folder, options.ports)
+
+
 def _up_stores(wanted, with_pack):
     """Starts the wanted stores, gets what the services need, and returns the configuration."""
     paths.make_folders()
@@ -223,4 +229,9 @@ def _parser():
     four = command("secured", secure)
     four.add_argument("folder", metavar="FOLDER", help="with ca.pem, node.pem and node.key; all else goes there")
     four.add_argument("ports", nargs=4, type=int, metavar="PORT", help="HTTP and transport of each node")
+    five = command("clustered", cluster)
+    five.add_argument("folder", metavar="FOLDER", help="where all of it goes")
+    five.add_argument(
+        "ports", nargs=10, type=int, metavar="PORT", help="AMQP, management and distribution of each node, and epmd"
+    )
     return parser

@@ -44,7 +44,7 @@ ADVANCED = """\
 
 def obtain():
     """Finds RabbitMQ and Erlang on the machine, or gets them."""
-    _programs()
+    programs()
 
 
 def start():
@@ -53,11 +53,12 @@ def start():
         return
     for part in (NAME, "rabbitmq-management", "rabbitmq-prometheus", "rabbitmq-distribution"):
         ports.must_be_free(part)
-    server, erlang, env = _programs()
+    server, erlang, env = programs()
     _write_config()
     _start_epmd(erlang, env)
     say("starting RabbitMQ on port %d" % ports.port(NAME))
-    processes.start(NAME, list(account.prefix()) + [server], env=dict(env, **_settings()))
+    env.update(environment(HOME, NODE, ports.port("rabbitmq-distribution")))
+    processes.start(NAME, list(account.prefix()) + [server], env=env)
 
 
 def wait():
@@ -67,10 +68,15 @@ def wait():
 
 def ready():
     """Whether AMQP is open and the management API says that the node is well."""
-    if not ports.is_open(ports.port(NAME)):
+    return is_well(api_base(), ports.port(NAME), password("amqp"))
+
+
+def is_well(api, amqp, secret):
+    """The same of any node of ours, by the address of its API, its AMQP port and the user's password."""
+    if not ports.is_open(amqp):
         return False
-    request = urllib.request.Request(api_base() + "/api/health/checks/port-listener/%d" % ports.port(NAME))
-    token = base64.b64encode(("%s:%s" % (USER, password("amqp"))).encode()).decode()
+    request = urllib.request.Request("%s/api/health/checks/port-listener/%d" % (api, amqp))
+    token = base64.b64encode(("%s:%s" % (USER, secret)).encode()).decode()
     request.add_header("Authorization", "Basic " + token)
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
@@ -98,38 +104,35 @@ def _start_epmd(erlang, env):
     if processes.already_runs(EPMD):
         return
     ports.must_be_free(EPMD)
-    epmd = _epmd(erlang)
-    processes.start(
-        EPMD,
-        list(account.prefix()) + [epmd, "-port", ports.port(EPMD), "-address", "127.0.0.1"],
-        env=env,
-    )
+    processes.start(EPMD, epmd(erlang, ports.port(EPMD)), env=env)
     processes.wait_until(EPMD, lambda: ports.is_open(ports.port(EPMD)), 20, "listen")
 
 
-def _epmd(erlang):
+def epmd(erlang, port):
+    """The command that runs Erlang's list of nodes, on loopback."""
     found = sorted(pathlib.Path(erlang).glob("erts-*/bin/epmd")) + sorted(
         pathlib.Path(erlang).glob("bin/epmd")
     )
     if not found:
         raise StackError("Erlang in %s has no epmd" % erlang)
-    return found[0]
+    return list(account.prefix()) + [str(found[0]), "-port", str(port), "-address", "127.0.0.1"]
 
 
-def _settings():
+def environment(home, node, distribution):
+    """What tells a node its name, its folder and its port for other nodes."""
     # An absolute path for each: nothing of the system's own node is read or written.
     return {
-        "RABBITMQ_NODENAME": NODE,
-        "RABBITMQ_CONF_ENV_FILE": str(HOME / "no-environment-file"),
-        "RABBITMQ_CONFIG_FILE": str(HOME / "rabbitmq.conf"),
-        "RABBITMQ_ADVANCED_CONFIG_FILE": str(HOME / "advanced.config"),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(HOME / "enabled_plugins"),
-        "RABBITMQ_MNESIA_BASE": str(HOME / "mnesia"),
-        "RABBITMQ_LOG_BASE": str(HOME / "log"),
+        "RABBITMQ_NODENAME": node,
+        "RABBITMQ_CONF_ENV_FILE": str(home / "no-environment-file"),
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(home / "advanced.config"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(home / "log"),
         "RABBITMQ_LOGS": "-",
-        "RABBITMQ_GENERATED_CONFIG_DIR": str(HOME / "generated"),
-        "RABBITMQ_PID_FILE": str(HOME / "node.pid"),
-        "RABBITMQ_DIST_PORT": str(ports.port("rabbitmq-distribution")),
+        "RABBITMQ_GENERATED_CONFIG_DIR": str(home / "generated"),
+        "RABBITMQ_PID_FILE": str(home / "node.pid"),
+        "RABBITMQ_DIST_PORT": str(distribution),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false",
     }
 
@@ -149,16 +152,21 @@ def _write_config():
     (HOME / "advanced.config").write_text(ADVANCED)
     (HOME / "enabled_plugins").write_text("[rabbitmq_management,rabbitmq_prometheus].\n")
     (HOME / "no-environment-file").write_text("")
-    cookie = HOME / ".erlang.cookie"
-    if not cookie.exists():
-        cookie.touch(mode=0o600)
-        cookie.write_text(password("erlang_cookie"))
-        cookie.chmod(0o400)
+    write_cookie(HOME, password("erlang_cookie"))
     remove(HOME / "generated")
     account.own(HOME)
 
 
-def _programs():
+def write_cookie(home, secret):
+    """Writes what nodes know each other by, unless it is there."""
+    cookie = home / ".erlang.cookie"
+    if not cookie.exists():
+        cookie.touch(mode=0o600)
+        cookie.write_text(secret)
+        cookie.chmod(0o400)
+
+
+def programs(home=HOME, epmd_port=None):
     """The server's script, Erlang's root folder, and the environment that both need."""
     found = _installed()
     if found:
@@ -171,9 +179,9 @@ def _programs():
         libraries = debs.library_path(root)
     env = {
         "PATH": "%s:%s" % (erlang / "bin", os.environ.get("PATH", "/usr/bin:/bin")),
-        "HOME": str(HOME),
+        "HOME": str(home),
         "LC_ALL": "C.UTF-8",
-        "ERL_EPMD_PORT": str(ports.port(EPMD)),
+        "ERL_EPMD_PORT": str(epmd_port or ports.port(EPMD)),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
     }
     if libraries:

@@ -40,6 +40,9 @@ pub(super) fn for_world(base: &Config, name: &str, folder: &Path) -> anyhow::Res
     config.database.url = with_path(&base.database.url, "database.url", name)?;
     config.database.max_connections = 10;
     config.amqp.url = with_path(&base.amqp.url, "amqp.url", name)?;
+    for url in &mut config.amqp.further_urls {
+        *url = with_path(url, "amqp.further_urls", name)?;
+    }
     config.amqp.retry_after_ms = 300;
     config.elasticsearch.alias = name.to_owned();
     config.elasticsearch.timeout_ms = 10_000;

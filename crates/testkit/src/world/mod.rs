@@ -49,14 +49,20 @@ impl World {
     /// Makes a world. `test` shows in the names of its stores. Panics with the remedy where a store
     /// is not there.
     pub async fn new(test: &str) -> Self {
-        match Self::make(test).await {
+        Self::over(test, |_| {}).await
+    }
+
+    /// As [`World::new`], over other servers: `change` is given the configuration of those that are there.
+    pub async fn over(test: &str, change: impl FnOnce(&mut Config)) -> Self {
+        match Self::make(test, change).await {
             Ok(world) => world,
             Err(error) => panic!("no world for the test `{test}`: {error:#}"),
         }
     }
 
-    async fn make(test: &str) -> anyhow::Result<Self> {
-        let base = base::config()?;
+    async fn make(test: &str, change: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
+        let mut base = base::config()?;
+        change(&mut base);
         stores::sweep_once(&base).await;
         let name = name(test);
         let folder = tempfile::Builder::new().prefix(&name).tempdir()?;
@@ -175,6 +181,8 @@ impl World {
 
     /// Puts a proxy between this world's services and RabbitMQ.
     pub async fn proxy_amqp(&mut self) -> Proxy {
+        // No other node is a way past it.
+        self.config.amqp.further_urls.clear();
         proxied(&mut self.config.amqp.url, 5672).await
     }
 

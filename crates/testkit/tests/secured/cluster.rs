@@ -1,24 +1,20 @@
 //! Two nodes of one cluster with TLS and a password, for as long as the value lives.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::PathBuf;
 
 use serde_json::Value;
 use tempfile::TempDir;
 use tusou_platform::config::Elasticsearch;
-use tusou_testkit::free_port;
+use tusou_testkit::Stack;
 
 use crate::certificates;
 
-/// The running cluster. `deploy/local/stack secured` keeps it: when its input ends, whatever became of the test, it
-/// kills both nodes.
+/// The running cluster, which `deploy/local/stack secured` keeps.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    stack: Child,
-    commands: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    stack: Stack,
     told: Value,
+    // Last: it goes when the nodes are gone.
     folder: TempDir,
 }
 
@@ -30,29 +26,12 @@ impl Cluster {
             .tempdir()
             .expect("a folder");
         certificates::write(folder.path());
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/local/stack");
-        let mut stack = Command::new(&program)
-            .arg("secured")
-            .arg(folder.path())
-            .args([(); 4].map(|()| free_port().to_string()))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the local stack's program is part of the checkout");
-        let commands = stack.stdin.take();
-        let answers = stack.stdout.take().expect("it is piped");
-        let mut cluster = Self {
+        let (stack, told) = Stack::start("secured", folder.path(), 4);
+        Self {
             stack,
-            commands,
-            answers: BufReader::new(answers),
-            told: Value::Null,
+            told,
             folder,
-        };
-        let told = cluster.answer();
-        cluster.told = serde_json::from_str(&told).unwrap_or_else(|error| {
-            panic!("`deploy/local/stack secured` starts no cluster ({error}); it says why above")
-        });
-        cluster
+        }
     }
 
     /// How to reach it: the node `b` first, which may be killed.
@@ -77,22 +56,6 @@ impl Cluster {
 
     /// Kills a node as a crash does, and waits for its end.
     pub(crate) fn kill(&mut self, node: &str) {
-        let commands = self.commands.as_mut().expect("it is open until the end");
-        writeln!(commands, "{node}").expect("the stack listens");
-        assert_eq!(self.answer(), format!("killed {node}"));
-    }
-
-    fn answer(&mut self) -> String {
-        let mut line = String::new();
-        let read = self.answers.read_line(&mut line);
-        read.expect("the stack answers in UTF-8");
-        line.trim_end().to_owned()
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        drop(self.commands.take());
-        let _ = self.stack.wait();
+        assert_eq!(self.stack.say(node), format!("killed {node}"));
     }
 }
