@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use tusou_contract::{BlobKey, Disposition, Verdict};
 
 use super::MARKER;
+use super::s3::Said;
 
 /// Blobs cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +60,7 @@ pub enum BlobError {
         reason: String,
         /// why
         #[source]
-        cause: Box<object_store::Error>,
+        cause: Said,
     },
     /// A folder of the store cannot be used; may pass.
     #[error("the blob store failed at {}", path.display())]

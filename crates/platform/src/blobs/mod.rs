@@ -17,6 +17,7 @@ use s3::Bucket;
 
 pub use error::{BlobError, Full};
 pub use listing::{Listing, Page, StoredBlob, Unfinished};
+pub use s3::Said;
 
 /// What a store has since its first blob: a file of its folder, or an object of its bucket. An empty
 /// mount point has none, and neither has the wrong bucket.

@@ -69,7 +69,7 @@ pub(super) fn client(config: &Blobs, bucket: &str) -> Result<AmazonS3, BlobError
 pub(super) fn shown(config: &Blobs) -> String {
     match config.s3_endpoint.as_str() {
         "" => format!("Amazon's S3 in {}", config.s3_region),
-        endpoint => mask_url(endpoint),
+        endpoint => mask_url(endpoint).trim_end_matches('/').to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use futures::StreamExt as _;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, Fuse};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use tusou_contract::BlobKey;
@@ -17,7 +17,8 @@ use super::Bucket;
 /// thousand when these were taken.
 pub(in super::super) struct BucketListing {
     bucket: Bucket,
-    objects: BoxStream<'static, object_store::Result<ObjectMeta>>,
+    /// Asked once more after its end, which a stream need not bear.
+    objects: Fuse<BoxStream<'static, object_store::Result<ObjectMeta>>>,
     /// What keys are relative to.
     base: Path,
     /// What is listed, for messages.
@@ -41,7 +42,7 @@ impl BucketListing {
     ) -> Self {
         Self {
             bucket,
-            objects,
+            objects: objects.fuse(),
             base,
             below,
         }

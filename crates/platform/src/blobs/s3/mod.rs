@@ -24,6 +24,7 @@ use super::{MARKER, TRASH};
 use crate::config::Blobs;
 
 pub(super) use listing::BucketListing;
+pub use reason::Said;
 
 /// What the marker says to whoever looks into it.
 const MARK: &[u8] =
@@ -159,7 +160,7 @@ impl Bucket {
     /// `Ok` where the blob is not there, in a bucket that is known for a store. In the wrong bucket,
     /// or below the wrong prefix, every blob is missing and none is to be given up.
     async fn absent(&self, key: &BlobKey, error: object_store::Error) -> Result<(), BlobError> {
-        if !matches!(error, object_store::Error::NotFound { .. }) {
+        if !is_absent(&error) {
             return Err(self.failed(key.as_str(), error));
         }
         if self.is_marked().await? {
@@ -201,7 +202,7 @@ impl Bucket {
         BlobError::Bucket {
             place: format!("s3://{}/{path}", self.0.name),
             reason: reason::of(&cause, &self.0.endpoint),
-            cause: Box::new(cause),
+            cause: reason::said(&cause),
         }
     }
 
@@ -224,9 +225,10 @@ impl Bucket {
     }
 }
 
-/// Whether it is the object that is not there, and not its bucket.
+/// Whether it is the object that is not there. Its bucket may be what is missing, and there are stores
+/// that say of an unknown key of access that it is not there.
 fn is_absent(error: &object_store::Error) -> bool {
-    matches!(error, object_store::Error::NotFound { .. }) && !reason::is_no_bucket(error)
+    matches!(error, object_store::Error::NotFound { .. }) && reason::is_of_object(error)
 }
 
 /// Both with a slash between, where neither is empty.

@@ -10,6 +10,9 @@ const RIGHTS: &str = "GetObject, PutObject, DeleteObject and ListBucket";
 /// Where credentials come from that are not configured.
 const ROLES: [&str; 2] = ["169.254.169.254", "169.254.170.2"];
 
+/// The most characters of what a client says.
+const LONGEST: usize = 400;
+
 /// One line for whoever reads a log or a service's health.
 pub(super) fn of(error: &object_store::Error, endpoint: &str) -> String {
     let said = chain(error);
@@ -37,17 +40,36 @@ pub(super) fn of(error: &object_store::Error, endpoint: &str) -> String {
     }
 }
 
-/// Whether the answer says that there is no such bucket.
-pub(super) fn is_no_bucket(error: &object_store::Error) -> bool {
-    code(&chain(error)) == Some("NoSuchBucket")
+/// Whether an answer of 404 speaks of the object. That to a mere look says nothing more.
+pub(super) fn is_of_object(error: &object_store::Error) -> bool {
+    matches!(code(&chain(error)), None | Some("NoSuchKey" | "NotFound"))
 }
+
+/// What was asked and answered, without the answer's body: that can hold pages of what was signed.
+pub(super) fn said(error: &object_store::Error) -> Said {
+    let said = error.to_string();
+    let line = said.lines().next().unwrap_or_default();
+    let line = line.split(['<', '{']).next().unwrap_or_default();
+    Said(
+        line.trim_end_matches([' ', ':'])
+            .chars()
+            .take(LONGEST)
+            .collect(),
+    )
+}
+
+/// What a store's client says of a failure, in one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Said(String);
 
 fn of_code(code: &str, endpoint: &str) -> String {
     match code {
         "NoSuchBucket" => {
             format!("there is no such bucket at {endpoint}: make it, or correct `blobs.url`")
         }
-        "InvalidAccessKeyId" => {
+        // The second is VersityGW's.
+        "InvalidAccessKeyId" | "XAdminUserNotFound" => {
             format!("{endpoint} does not know the key ({code}): see `blobs.access_key_id`")
         }
         "SignatureDoesNotMatch" => format!(
@@ -99,7 +121,9 @@ fn of_transport(kind: HttpErrorKind, said: &str, endpoint: &str) -> String {
         HttpErrorKind::Connect => {
             format!("{endpoint} cannot be reached: see that it runs, and `blobs.s3_endpoint`")
         }
-        _ => format!("the connection to {endpoint} broke off: see that it runs"),
+        _ => format!(
+            "the connection to {endpoint} broke off: see that it runs, and `blobs.s3_endpoint`"
+        ),
     }
 }
 
@@ -168,8 +192,11 @@ mod tests {
             let error = generic(&format!("403: <Error><Code>{code}</Code></Error>"));
             let reason = of(&error, "https://s3");
             assert!(reason.contains(named), "{reason}");
-            assert_eq!(is_no_bucket(&error), code == "NoSuchBucket");
+            assert_eq!(said(&error).to_string(), "Generic S3 error: 403");
+            assert!(!is_of_object(&error), "{code}");
         }
+        assert!(is_of_object(&generic("404: <Code>NoSuchKey</Code>")));
+        assert!(is_of_object(&generic("404 Not Found: ")));
         let error = generic("Server returned non-2xx status code: 500 Internal Server Error: ");
         let reason = of(&error, "https://s3");
         assert_eq!(reason, "https://s3 answers 500 Internal Server Error");
