@@ -21,7 +21,7 @@ use tusou_platform::broker::management::{Management, QueueDepth};
 use tusou_platform::elastic::Elastic;
 use url::Url;
 
-use crate::Proxy;
+use crate::{Proxy, S3};
 
 /// Documents read at once.
 const PAGE: usize = 500;
@@ -108,6 +108,12 @@ impl World {
     /// Its blobs.
     pub fn blobs(&self) -> BlobStore {
         BlobStore::open(&self.direct.blobs).expect("the world's folder can be written")
+    }
+
+    /// Keeps its blobs in a bucket, under a prefix that no other world has. Before a service is spawned.
+    pub fn keep_blobs_in(&mut self, server: &S3) {
+        self.config.blobs = server.blobs(&self.name);
+        self.direct.blobs = self.config.blobs.clone();
     }
 
     /// Its queues by the management API, whose figures are up to 5 s old.

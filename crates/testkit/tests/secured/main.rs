@@ -1,4 +1,4 @@
-//! Elasticsearch with security on: TLS, a password, two nodes of which one is killed. In a test program of its own,
+//! What is behind TLS. Elasticsearch with security on: TLS, a password, two nodes of which one is killed. In a test program of its own,
 //! since it starts a cluster of its own: two nodes of 384 MB, from the distribution that the local stack unpacked.
 //!
 //! An API key cannot be tried on it: the distribution that tests use lacks what its index of keys wants. How the header
@@ -6,6 +6,7 @@
 //! `crates/platform/tests/adapters/elastic_refusals.rs`); here, that this cluster refuses a wrong one, and that the
 //! refusal names the key.
 
+mod bucket;
 mod certificates;
 mod cluster;
 
