@@ -6,6 +6,7 @@ mod control;
 mod dead;
 mod forget;
 mod gc;
+mod guide;
 mod import;
 mod index;
 mod lists;
