@@ -116,6 +116,10 @@ password = "sesame5"
 api_key = "sesame6"
 [models]
 hub_token = "sesame7"
+[blobs]
+url = "s3://pictures/tusou"
+access_key_id = "tusou"
+secret_access_key = "sesame8"
 "#,
     );
     let (config, _) = fixture.load(&[]).expect("a good configuration");
@@ -128,6 +132,9 @@ hub_token = "sesame7"
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
     amqp.url = "amqp://tusou:***@mq:5672/%2f"
+    blobs.access_key_id = "tusou"
+    blobs.secret_access_key = "***"
+    blobs.url = "s3://pictures/tusou"
     database.url = "postgres://tusou:***@db:5432/tusou?***"
     elasticsearch.api_key = "***"
     elasticsearch.password = "***"
@@ -166,7 +173,7 @@ username = "elastic"
 allow = ["127.0.0.0/8", "localhost"]
 
 [blobs]
-url = "s3://bucket/path"
+url = "gs://bucket/path"
 
 [log]
 level = "info,=loud="
@@ -187,7 +194,7 @@ packs = []
     insta::assert_snapshot!(told, @r#"
     the configuration cannot be used
       amqp.max_attempts = 0: is out of range; give 1 to 1000000 (variable TUSOU_AMQP_MAX_ATTEMPTS)
-      blobs.url = "s3://bucket/path": is no file URL; give one like file:///var/lib/tusou/blobs (tusou.toml line 27)
+      blobs.url = "gs://bucket/path": is no URL of a folder or a bucket; give one like file:///var/lib/tusou/blobs or s3://bucket/prefix (tusou.toml line 27)
       crawler.agent = "tusou bot/1.0": is no product token (RFC 9309: letters, `-` and `_`); give one like tusoubot (tusou.toml line 5)
       crawler.contact = "nobody": is neither a URL nor a mail address; give one like https://example.org/bot (tusou.toml line 8)
       crawler.fetch_timeout_ms = 5000: the whole is shorter than its part; give at least the value of crawler.connect_timeout_ms (tusou.toml line 9)
@@ -225,6 +232,10 @@ api_url = ["sesame"]
 password = 12345678
 api_key = { id = "a", key = "sesame" }
 url = "ftp://elastic:sesame@es:9200"
+[blobs]
+url = "s3://key:sesame@bucket"
+s3_endpoint = "https://key:sesame@s3"
+secret_access_key = "sesame"
 "#,
     );
     let told = fixture.refusal(&[]);
@@ -235,6 +246,9 @@ url = "ftp://elastic:sesame@es:9200"
     insta::assert_snapshot!(told, @r#"
     the configuration cannot be used
       amqp.url: is no URL; give one like amqp://host:port (tusou.toml line 5)
+      blobs.access_key_id = "": is empty; give the name of the key in blobs.secret_access_key (the default)
+      blobs.s3_endpoint: is no address of a store; give one like https://s3.example.org, or none for Amazon's (tusou.toml line 14)
+      blobs.url: holds credentials; set blobs.access_key_id and blobs.secret_access_key (tusou.toml line 13)
       database.url: is no postgres or postgresql URL; give one like postgres://host:port (tusou.toml line 3)
       elasticsearch.api_key: is no text in quotes (tusou.toml line 10)
       elasticsearch.password: is no text in quotes (tusou.toml line 9)

@@ -1,6 +1,7 @@
 //! The adapters against the real servers.
 
 mod blobs;
+mod blobs_s3;
 mod broker;
 mod broker_dead;
 mod broker_failures;

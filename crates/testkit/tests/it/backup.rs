@@ -15,7 +15,7 @@ const DELAY: Duration = Duration::from_millis(40);
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs `deploy/backup` or `deploy/restore` on a world's stores.
-async fn deploy(program: &str, world: &World, arguments: &[&Path]) -> Output {
+pub(crate) async fn deploy(program: &str, world: &World, arguments: &[&Path]) -> Output {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
     let mut command = Command::new(folder.join(program));
     command

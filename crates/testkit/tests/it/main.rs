@@ -4,6 +4,7 @@
 
 mod backpressure;
 mod backup;
+mod bucket;
 mod chain;
 mod copies;
 mod crawl_again;
