@@ -100,7 +100,7 @@ impl Broker {
     /// A publisher on a channel of its own, in confirm mode.
     pub async fn publisher(&self) -> Result<Publisher, BrokerError> {
         in_time("a publisher", async {
-            Publisher::open(self.channel().await?).await
+            Publisher::open(Arc::clone(&self.connection)).await
         })
         .await
     }

@@ -1,11 +1,12 @@
 //! Publishing with confirms and `mandatory`.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Confirmation};
+use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 use tusou_contract::{Message, Queue};
 
@@ -72,23 +73,25 @@ pub struct Publisher {
 
 #[derive(Debug)]
 struct Line {
+    connection: Arc<Connection>,
     channel: Channel,
     sequence: u64,
     /// A batch was given up midway: its returns may still come, and be taken for another batch's.
     in_doubt: bool,
+    /// The channel refused a message: the next batch goes by a new one.
+    refused: bool,
 }
 
 impl Publisher {
-    pub(super) async fn open(channel: Channel) -> Result<Self, BrokerError> {
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await
-            .map_err(|error| BrokerError::of("confirms", &error))?;
+    pub(super) async fn open(connection: Arc<Connection>) -> Result<Self, BrokerError> {
+        let channel = with_confirms(&connection).await?;
         Ok(Self {
             line: Mutex::new(Line {
+                connection,
                 channel,
                 sequence: 0,
                 in_doubt: false,
+                refused: false,
             }),
         })
     }
@@ -139,7 +142,22 @@ impl Publisher {
 }
 
 impl Line {
+    /// A queue that is full refuses on any channel. RabbitMQ 3.10 also refuses, and for ever, on one whose first message
+    /// came between a leader's end and the next one's election.
+    async fn renew(&mut self) -> Result<(), BrokerError> {
+        let next = with_confirms(&self.connection).await?;
+        let last = std::mem::replace(&mut self.channel, next);
+        self.refused = false;
+        if let Err(error) = last.close(200, "done".into()).await {
+            tracing::debug!(%error, "a channel was gone before it was closed");
+        }
+        Ok(())
+    }
+
     async fn post(&mut self, letters: Vec<Letter<'_>>) -> Result<Vec<Posted>, BrokerError> {
+        if self.refused {
+            self.renew().await?;
+        }
         let first = self.sequence;
         let mut confirms = Vec::with_capacity(letters.len());
         for letter in letters {
@@ -189,6 +207,7 @@ impl Line {
             }
         }
 
+        self.refused = !refused.is_empty();
         Ok((first..self.sequence)
             .enumerate()
             .map(|(position, sequence)| {
@@ -202,6 +221,18 @@ impl Line {
             })
             .collect())
     }
+}
+
+async fn with_confirms(connection: &Connection) -> Result<Channel, BrokerError> {
+    let channel = connection
+        .create_channel()
+        .await
+        .map_err(|error| BrokerError::of("a channel", &error))?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await
+        .map_err(|error| BrokerError::of("confirms", &error))?;
+    Ok(channel)
 }
 
 /// An AMQP short string, cut to the 255 bytes that it may have.

@@ -16,6 +16,9 @@ use url::Url;
 /// What the names of all worlds begin with.
 pub(super) const PREFIX: &str = "tusou-test-";
 
+/// How often the broker is asked for a virtual host before it is given up.
+const VIRTUAL_HOST_TRIES: u32 = 5;
+
 /// A world older than this belongs to nobody.
 const STALE: Duration = Duration::from_secs(3_600);
 
@@ -126,7 +129,15 @@ async fn make_database(base: &Config, config: &Config, name: &str) -> anyhow::Re
 async fn make_virtual_host(base: &Config, name: &str) -> anyhow::Result<()> {
     let amqp = Url::parse(&base.amqp.url).context("`amqp.url`")?;
     let host = format!("vhosts/{name}");
-    rabbitmq(base, Method::PUT, &host, Some(json!({}))).await?;
+    // A cluster on a busy machine may take longer for it than RabbitMQ waits: then it is there a moment later.
+    let mut tries = 0;
+    while let Err(error) = rabbitmq(base, Method::PUT, &host, Some(json!({}))).await {
+        tries += 1;
+        if tries == VIRTUAL_HOST_TRIES {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     let permission = format!("permissions/{name}/{}", amqp.username());
     let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
     rabbitmq(base, Method::PUT, &permission, Some(all)).await?;

@@ -21,10 +21,10 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_is_killed_and_nothing_is_lost() {
     tusou_platform::telemetry::install_tls();
-    let brokers = tokio::task::spawn_blocking(Brokers::start);
-    let nodes = tokio::task::spawn_blocking(Cluster::start);
-    let mut brokers = brokers.await.expect("three RabbitMQ nodes");
+    let brokers = tokio::task::spawn_blocking(Brokers::start).await;
+    let mut brokers = brokers.expect("three RabbitMQ nodes");
     let joined = messages::outlive_a_leader(&mut brokers).await;
-    let mut nodes = nodes.await.expect("two Elasticsearch nodes");
+    let nodes = tokio::task::spawn_blocking(Cluster::start).await;
+    let mut nodes = nodes.expect("two Elasticsearch nodes");
     crawl::outlives_one_of_each(&mut brokers, &joined, &mut nodes).await;
 }
