@@ -19,6 +19,7 @@ mod recrawl;
 mod rows;
 mod search;
 mod seed;
+mod shell;
 mod span;
 pub mod status;
 
@@ -32,12 +33,19 @@ use args::{Command, ConfigCommand};
 pub use error::Error;
 pub use index::IndexError;
 pub use models::ModelsError;
+pub use operate::METRICS;
 
 /// Runs one command and writes what it has to say to `out`.
 ///
 /// # Errors
 /// [`Error`], whose [`Error::exit_code`] is the process's.
 pub async fn run(args: Args, out: &mut dyn Write) -> Result<(), Error> {
+    // These two ask for nothing but the command's own definition.
+    match &args.command {
+        Command::Complete(asked) => return shell::complete(asked, out),
+        Command::Manual(asked) => return shell::manual(asked, out),
+        _ => {}
+    }
     let (config, source) = config::load(args.config.as_deref())?;
     if matches!(args.command, Command::Operate) {
         return Box::pin(operate::run(config)).await;
@@ -46,7 +54,7 @@ pub async fn run(args: Args, out: &mut dyn Write) -> Result<(), Error> {
     dispatch(&config, &source, args.command, out).await
 }
 
-/// Runs any command but the one that serves.
+/// Runs any command but those that serve, or ask nothing of the configuration.
 async fn dispatch(
     config: &Config,
     source: &Source,
@@ -54,7 +62,7 @@ async fn dispatch(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     match command {
-        Command::Operate => Ok(()),
+        Command::Operate | Command::Complete(_) | Command::Manual(_) => Ok(()),
         Command::Seed(seed) => seed::run(config, &seed, out).await,
         Command::Import(import) => import::run(config, &import, out).await,
         Command::Recrawl(recrawl) => recrawl::run(config, &recrawl, out).await,

@@ -28,4 +28,5 @@ mod writer;
 
 pub use error::CrawlError;
 pub use measure::lease_once;
+pub use metrics::METRICS;
 pub use pipeline::run;

@@ -44,6 +44,7 @@ pub async fn run(context: ServiceContext) -> Result<(), CrawlError> {
         shutdown,
         ..
     } = context;
+    metrics::describe();
     let settings = Arc::new(Settings::new(&config)?);
     let blobs = BlobStore::open(&config.blobs)?;
     let Some((pool, sweeps)) = connect(&config.database, &health, &shutdown).await? else {

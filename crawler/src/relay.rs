@@ -183,6 +183,7 @@ async fn relay_batch(
             queue,
             id: row.id_hex(),
             body: row.body.clone(),
+            trace: row.trace(),
         })
         .collect();
     if batch.is_empty() {

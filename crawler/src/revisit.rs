@@ -179,6 +179,7 @@ mod tests {
             kind,
             id: 1,
             address: Address::parse("http://a.test/").expect("an address"),
+            trace: None,
             attempts: 0,
             due_at: OffsetDateTime::UNIX_EPOCH,
             validators: Validators {

@@ -17,4 +17,5 @@ mod session;
 
 pub use engine::Engine;
 pub use error::EncoderError;
+pub use metrics::METRICS;
 pub use pipeline::run;

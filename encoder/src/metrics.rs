@@ -2,60 +2,38 @@
 
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use tusou_model::{Provider, Ran};
+use tusou_platform::metric;
 
-const IMAGES: &str = "encoder_images_total";
-const INFLIGHT: &str = "encoder_inflight_images";
-const BATCH_SIZE: &str = "encoder_batch_size";
-const QUEUE_SECONDS: &str = "encoder_queue_seconds";
-const DECODE_SECONDS: &str = "encoder_decode_seconds";
-const RESIZE_SECONDS: &str = "encoder_resize_seconds";
-const THUMBNAIL_SECONDS: &str = "encoder_thumbnail_seconds";
-const BATCH_WAIT_SECONDS: &str = "encoder_batch_wait_seconds";
-const MODEL_SECONDS: &str = "encoder_model_seconds";
-const MODEL_FAILURES: &str = "encoder_model_failures_total";
-const MODEL_INFO: &str = "encoder_model_info";
-const PUBLISH_SECONDS: &str = "encoder_publish_seconds";
-const DECODE_MEMORY: &str = "encoder_decode_memory_bytes";
-const STUCK: &str = "encoder_stuck_decodes";
-const WAITS: &str = "encoder_waits_total";
+tusou_platform::catalogue! {
+    /// What the encoder counts and measures.
+    METRICS;
+    Counter IMAGES = "encoder_images_total" ["outcome"] "Pictures by outcome: encoded, or why not";
+    Gauge INFLIGHT = "encoder_inflight_images" [] "Pictures taken from the queue and not yet settled";
+    Histogram BATCH_SIZE = "encoder_batch_size" ["model"] "Pictures in a model run, by model";
+    Histogram QUEUE_SECONDS = "encoder_queue_seconds" []
+        "From a picture's delivery to its decoding: memory, its bytes, a thread";
+    Histogram DECODE_SECONDS = "encoder_decode_seconds" [] "Decoding one picture";
+    Histogram RESIZE_SECONDS = "encoder_resize_seconds" []
+        "Bringing one picture to every model's size and into its batch";
+    Histogram THUMBNAIL_SECONDS = "encoder_thumbnail_seconds" []
+        "Thumbnail, perceptual hash and colours of one picture";
+    Histogram BATCH_WAIT_SECONDS = "encoder_batch_wait_seconds" ["model"]
+        "From a batch's first picture to its run, by model";
+    Histogram MODEL_SECONDS = "encoder_model_seconds" ["model"] "One model run, by model";
+    Counter MODEL_FAILURES = "encoder_model_failures_total" ["model", "reason"]
+        "Pictures that a model failed for, by model and reason";
+    Gauge MODEL_INFO = "encoder_model_info" ["model", "device"] "1 for each model, with the device it runs on";
+    Histogram PUBLISH_SECONDS = "encoder_publish_seconds" [] "Publishing one batch of results";
+    Gauge DECODE_MEMORY = "encoder_decode_memory_bytes" [] "Memory set aside for pictures being decoded";
+    Gauge STUCK = "encoder_stuck_decodes" [] "Decodes beyond their time that still hold a thread";
+    Counter WAITS = "encoder_waits_total" ["part"] "Waits for a dependency, by part";
+}
 
 /// Says what each metric means, for whoever reads `/metrics`.
 pub(crate) fn describe() {
-    describe_counter!(IMAGES, "Pictures by outcome: encoded, or why not");
-    describe_gauge!(
-        INFLIGHT,
-        "Pictures taken from the queue and not yet settled"
-    );
-    describe_histogram!(BATCH_SIZE, "Pictures in a model run, by model");
-    describe_histogram!(
-        BATCH_WAIT_SECONDS,
-        "From a batch's first picture to its run, by model"
-    );
-    describe_histogram!(
-        QUEUE_SECONDS,
-        "From a picture's delivery to its decoding: memory, its bytes, a thread"
-    );
-    describe_histogram!(DECODE_SECONDS, "Decoding one picture");
-    describe_histogram!(
-        RESIZE_SECONDS,
-        "Bringing one picture to every model's size and into its batch"
-    );
-    describe_histogram!(
-        THUMBNAIL_SECONDS,
-        "Thumbnail, perceptual hash and colours of one picture"
-    );
-    describe_histogram!(MODEL_SECONDS, "One model run, by model");
-    describe_counter!(
-        MODEL_FAILURES,
-        "Pictures that a model failed for, by model and reason"
-    );
-    describe_gauge!(MODEL_INFO, "1 for each model, with the device it runs on");
-    describe_histogram!(PUBLISH_SECONDS, "Publishing one batch of results");
-    describe_gauge!(DECODE_MEMORY, "Memory set aside for pictures being decoded");
-    describe_gauge!(STUCK, "Decodes beyond their time that still hold a thread");
-    describe_counter!(WAITS, "Waits for a dependency, by part");
+    metric::describe(METRICS);
 }
 
 /// A picture's outcome: `encoded`, or the reason why not.

@@ -6,6 +6,7 @@ use tusou_contract::{
 };
 use tusou_platform::blobs::{BlobError, BlobStore};
 use tusou_platform::broker::{BrokerError, Delivery, Settled};
+use tusou_platform::trace::Span;
 
 use crate::engine::{Engine, Failure, Probe};
 use crate::error::{EncoderError, PictureError, in_words};
@@ -70,14 +71,18 @@ impl Stages {
             }
         };
         let image_id = message.image_id;
-        match Box::pin(self.engine.encode(&message, alone)).await {
+        let trace = delivery.trace();
+        let span = Span::child("encode", trace.as_ref());
+        let encoded = Box::pin(self.engine.encode(&message, alone)).await;
+        drop(span);
+        match encoded {
             Ok(encoding) => {
                 // The failures of single models are told with the rest and recorded by the indexer. They
                 // are no dead letters: a model that fails for every picture would fill that queue, and stop
                 // the others.
                 let outcome = EncodingOutcome::Encoded(encoding);
                 let result = ImageEmbedded { image_id, outcome };
-                results.publish(&result).await?;
+                results.publish(&result, trace).await?;
                 self.settle(delivery, Ok(()), &image_id.to_string()).await
             }
             Err(failure) => Box::pin(self.fail(delivery, Some(image_id), failure, results)).await,
@@ -106,7 +111,7 @@ impl Stages {
             let (reason, detail) = (error.reason().to_owned(), in_words(&error));
             let outcome = EncodingOutcome::Failed { reason, detail };
             results
-                .publish(&ImageEmbedded { image_id, outcome })
+                .publish(&ImageEmbedded { image_id, outcome }, delivery.trace())
                 .await?;
         }
         let stop = match error.disposition() {
@@ -137,7 +142,10 @@ impl Stages {
         let attempt = delivery.attempt();
         let settled = delivery.settle(&outcome).await?;
         match (settled, &outcome) {
-            (Settled::Done, Ok(())) => metrics::image("encoded"),
+            (Settled::Done, Ok(())) => {
+                tracing::debug!(image = subject, attempt, "encoded");
+                metrics::image("encoded");
+            }
             (Settled::Done, Err(error)) => metrics::image(error.reason()),
             (Settled::Later, Err(error)) => {
                 tracing::debug!(image = subject, attempt, error = in_words(error), "later");

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use tusou_contract::ImageEmbedded;
 use tusou_platform::backoff::Backoff;
 use tusou_platform::broker::{BrokerError, Outgoing, Publisher, Unpublished};
+use tusou_platform::trace::TraceParent;
 
 use crate::metrics;
 
@@ -37,12 +38,17 @@ impl Results {
     }
 
     /// Publishes a result; returns when the broker has it. While the queue is full it waits.
-    pub(crate) async fn publish(&self, result: &ImageEmbedded) -> Result<(), NotPublished> {
+    pub(crate) async fn publish(
+        &self,
+        result: &ImageEmbedded,
+        trace: Option<TraceParent>,
+    ) -> Result<(), NotPublished> {
         let (confirmed, stored) = oneshot::channel();
-        let letter = Letter {
-            message: Outgoing::of(result),
-            confirmed,
+        let message = Outgoing {
+            trace,
+            ..Outgoing::of(result)
         };
+        let letter = Letter { message, confirmed };
         self.0.send(letter).await.map_err(|_| NotPublished)?;
         stored.await.map_err(|_| NotPublished)
     }

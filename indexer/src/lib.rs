@@ -21,4 +21,5 @@ mod work;
 pub use bulk::{Conflict, Job, Most, Writer, Written};
 pub use config::Settings;
 pub use error::Error;
+pub use metrics::METRICS;
 pub use pipeline::run;

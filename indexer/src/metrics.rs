@@ -2,67 +2,42 @@
 
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use tusou_contract::Queue;
 use tusou_platform::broker::Settled;
+use tusou_platform::metric;
 
 use crate::bulk::Limits;
 
-const MESSAGES: &str = "indexer_messages_total";
-const EMBEDDINGS: &str = "indexer_embeddings_stored_total";
-const DOCUMENTS: &str = "indexer_documents_total";
-const BATCH_MESSAGES: &str = "indexer_batch_messages";
-const BATCH_SECONDS: &str = "indexer_batch_seconds";
-const BULK_SECONDS: &str = "indexer_bulk_seconds";
-const BULKS_IN_FLIGHT_LIMIT: &str = "indexer_bulks_in_flight_limit";
-const BULK_DOCUMENTS_LIMIT: &str = "indexer_bulk_documents_limit";
-const BULK_BYTES_LIMIT: &str = "indexer_bulk_bytes_limit";
-const OVERLOADS: &str = "indexer_bulks_overloaded_total";
-const FIRST_LOADS: &str = "indexer_first_loads";
-const FIRST_LOADS_ENDED: &str = "indexer_first_loads_ended_total";
-const WAITS: &str = "indexer_waits_total";
-const BATCHES: &str = "indexer_batches";
+tusou_platform::catalogue! {
+    /// What the indexer counts and measures.
+    METRICS;
+    Counter MESSAGES = "indexer_messages_total" ["queue", "outcome", "reason"]
+        "Messages settled, by queue and by what became of them";
+    Counter EMBEDDINGS = "indexer_embeddings_stored_total" []
+        "Messages whose embeddings or failure were stored in Postgres";
+    Counter DOCUMENTS = "indexer_documents_total" ["outcome"]
+        "Documents by outcome: written, deleted, superseded, refused, or conflict: the index does not fit them";
+    Histogram BATCH_MESSAGES = "indexer_batch_messages" [] "Messages in a batch";
+    Histogram BATCH_SECONDS = "indexer_batch_seconds" [] "From a batch's collection to its settled messages";
+    Histogram BULK_SECONDS = "indexer_bulk_seconds" [] "One bulk request";
+    Gauge BULKS_IN_FLIGHT_LIMIT = "indexer_bulks_in_flight_limit" []
+        "Bulks that may be in flight now, found by what the server takes";
+    Gauge BULK_DOCUMENTS_LIMIT = "indexer_bulk_documents_limit" []
+        "Documents that a bulk may have now, found by what the server takes";
+    Gauge BULK_BYTES_LIMIT = "indexer_bulk_bytes_limit" []
+        "Bytes that a bulk may have; halved where the server takes no such body";
+    Counter OVERLOADS = "indexer_bulks_overloaded_total" []
+        "Bulks that the server had too much to do for, whole or in part";
+    Gauge FIRST_LOADS = "indexer_first_loads" [] "Indexes in their first load";
+    Counter FIRST_LOADS_ENDED = "indexer_first_loads_ended_total" ["why"] "First loads that ended, by why";
+    Counter WAITS = "indexer_waits_total" ["part"] "Waits for a dependency, by part";
+    Gauge BATCHES = "indexer_batches" [] "Batches being written";
+}
 
 /// Says what each metric means, for whoever reads `/metrics`.
 pub(crate) fn describe() {
-    describe_counter!(
-        MESSAGES,
-        "Messages settled, by queue and by what became of them"
-    );
-    describe_counter!(
-        EMBEDDINGS,
-        "Messages whose embeddings or failure were stored in Postgres"
-    );
-    describe_counter!(
-        DOCUMENTS,
-        "Documents by outcome: written, deleted, superseded, refused, or conflict: the index does not fit them"
-    );
-    describe_histogram!(BATCH_MESSAGES, "Messages in a batch");
-    describe_histogram!(
-        BATCH_SECONDS,
-        "From a batch's collection to its settled messages"
-    );
-    describe_histogram!(BULK_SECONDS, "One bulk request");
-    describe_gauge!(
-        BULKS_IN_FLIGHT_LIMIT,
-        "Bulks that may be in flight now, found by what the server takes"
-    );
-    describe_gauge!(
-        BULK_DOCUMENTS_LIMIT,
-        "Documents that a bulk may have now, found by what the server takes"
-    );
-    describe_gauge!(
-        BULK_BYTES_LIMIT,
-        "Bytes that a bulk may have; halved where the server takes no such body"
-    );
-    describe_counter!(
-        OVERLOADS,
-        "Bulks that the server had too much to do for, whole or in part"
-    );
-    describe_gauge!(FIRST_LOADS, "Indexes in their first load");
-    describe_counter!(FIRST_LOADS_ENDED, "First loads that ended, by why");
-    describe_counter!(WAITS, "Waits for a dependency, by part");
-    describe_gauge!(BATCHES, "Batches being written");
+    metric::describe(METRICS);
 }
 
 pub(crate) fn message(queue: Queue, settled: Settled, reason: &'static str) {

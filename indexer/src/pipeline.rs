@@ -19,6 +19,7 @@ use tusou_platform::backoff::Backoff;
 use tusou_platform::broker::{Broker, Delivery, Settled};
 use tusou_platform::elastic::Elastic;
 use tusou_platform::ops::Health;
+use tusou_platform::trace::Span;
 use tusou_platform::{Config, Shutdown, database};
 
 use crate::bulk::Writer;
@@ -338,6 +339,10 @@ fn last_words(panic: &(dyn Any + Send)) -> String {
 /// What is away: the batch's messages are given back.
 async fn write(context: Arc<Context>, batch: Vec<Work>) -> Result<(), Error> {
     let _timer = metrics::BatchTimer::start(batch.len());
+    let traces = batch.iter().filter_map(|work| work.delivery.trace());
+    let _spans: Vec<_> = traces
+        .map(|trace| Span::child("write document", Some(&trace)))
+        .collect();
     match attempt(&context, &batch).await {
         Ok(troubles) => settle(batch, &troubles).await,
         Err(error) if error.may_pass() || error.disposition() == Disposition::Fatal => {
@@ -441,8 +446,11 @@ async fn conclude(delivery: Delivery, outcome: &Result<(), Error>) -> Result<(),
     let settled = delivery.settle(outcome).await?;
     let reason = outcome.as_ref().err().map_or("", Verdict::reason);
     metrics::message(queue, settled, reason);
-    if let Err(error) = outcome {
-        tracing::warn!(%queue, message = id, ?settled, reason, error = error.in_full(), "a message failed");
+    match outcome {
+        Ok(()) => tracing::debug!(%queue, message = id, "indexed"),
+        Err(error) => {
+            tracing::warn!(%queue, message = id, ?settled, reason, error = error.in_full(), "a message failed");
+        }
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ mod upload;
 use tusou_platform::service::ServiceContext;
 
 pub use error::StartError;
+pub use metrics::METRICS;
 pub use server::Server;
 
 /// Serves until shutdown is requested, then finishes the requests in hand.

@@ -2,55 +2,31 @@
 
 use std::time::{Duration, Instant};
 
-use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+use metrics::{counter, gauge, histogram};
+use tusou_platform::metric;
 
-const REQUESTS: &str = "search_requests_total";
-const REQUEST_SECONDS: &str = "search_request_seconds";
-const IN_FLIGHT: &str = "search_requests_in_flight";
-const PLACES: &str = "search_places";
-const DECODE_SECONDS: &str = "search_decode_seconds";
-const ENCODE_SECONDS: &str = "search_encode_seconds";
-const WORDS_KNOWN: &str = "search_words_known_total";
-const INDEX_SECONDS: &str = "search_index_seconds";
-const ROWS_SECONDS: &str = "search_rows_seconds";
-const INDEX_READY: &str = "search_index_ready";
+tusou_platform::catalogue! {
+    /// What the search service counts and measures.
+    METRICS;
+    Counter REQUESTS = "search_requests_total" ["route", "status"] "Requests answered, by route and status";
+    Histogram REQUEST_SECONDS = "search_request_seconds" ["route"] "Whole requests, by route";
+    Gauge IN_FLIGHT = "search_requests_in_flight" [] "Requests being handled";
+    Gauge PLACES = "search_places" []
+        "Searches that are taken at once now; fewer than configured while answers are slow";
+    Histogram DECODE_SECONDS = "search_decode_seconds" []
+        "Uploaded pictures to pixels, the wait for a thread included";
+    Histogram ENCODE_SECONDS = "search_encode_seconds" ["tower"]
+        "Queries to vectors, the wait for the model included, by tower";
+    Counter WORDS_KNOWN = "search_words_known_total" [] "Queries in words whose vector was still kept";
+    Histogram INDEX_SECONDS = "search_index_seconds" ["request"]
+        "Requests to Elasticsearch, by what they ask: the nearest, captions, hashes, documents";
+    Histogram ROWS_SECONDS = "search_rows_seconds" [] "Reads of the pages of hits from Postgres";
+    Gauge INDEX_READY = "search_index_ready" [] "1 while the index behind the alias was made by this service's model";
+}
 
-/// Describes every metric to the recorder.
+/// Says what each metric means, for whoever reads `/metrics`.
 pub(crate) fn describe() {
-    describe_counter!(REQUESTS, "Requests answered, by route and status");
-    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Whole requests, by route");
-    describe_gauge!(IN_FLIGHT, "Requests being handled");
-    describe_gauge!(
-        PLACES,
-        "Searches that are taken at once now; fewer than configured while answers are slow"
-    );
-    describe_histogram!(
-        DECODE_SECONDS,
-        Unit::Seconds,
-        "Uploaded pictures to pixels, the wait for a thread included"
-    );
-    describe_histogram!(
-        ENCODE_SECONDS,
-        Unit::Seconds,
-        "Queries to vectors, the wait for the model included, by tower"
-    );
-    describe_counter!(WORDS_KNOWN, "Queries in words whose vector was still kept");
-    describe_histogram!(
-        INDEX_SECONDS,
-        Unit::Seconds,
-        "Requests to Elasticsearch, by what they ask: the nearest, captions, hashes, documents"
-    );
-    describe_histogram!(
-        ROWS_SECONDS,
-        Unit::Seconds,
-        "Reads of the pages of hits from Postgres"
-    );
-    describe_gauge!(
-        INDEX_READY,
-        "1 while the index behind the alias was made by this service's model"
-    );
+    metric::describe(METRICS);
 }
 
 /// One request was answered.

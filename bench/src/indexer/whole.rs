@@ -115,6 +115,7 @@ async fn publish(world: &World, documents: &[Document]) -> anyhow::Result<()> {
             queue: ImageEmbedded::QUEUE,
             id: document.image_id.to_string(),
             body: message.to_body(),
+            trace: None,
         }
     });
     let messages: Vec<Outgoing> = messages.collect();

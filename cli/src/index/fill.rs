@@ -115,6 +115,7 @@ impl<'a> Filler<'a> {
             queue: Queue::ImagesReencode,
             id: message.image_id.to_string(),
             body: message.to_body(),
+            trace: None,
         }));
         self.publish(messages).await?;
         let refetched = if originals.dropped.is_empty() {
@@ -277,6 +278,7 @@ fn reindex(image_id: ImageId) -> Outgoing {
         queue: Queue::ImagesReindex,
         id: image_id.to_string(),
         body: ImageChanged { image_id }.to_body(),
+        trace: None,
     }
 }
 

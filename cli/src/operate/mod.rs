@@ -8,6 +8,7 @@ mod act;
 mod app;
 mod ask;
 mod assets;
+mod export;
 mod guard;
 mod letters;
 mod pace;
@@ -24,6 +25,8 @@ use tusou_platform::{Shutdown, telemetry};
 
 use crate::error::Error;
 use app::App;
+
+pub use export::METRICS;
 
 /// Serves the page until SIGTERM or SIGINT.
 ///
@@ -46,8 +49,9 @@ pub(crate) async fn run(config: Config) -> Result<(), Error> {
     let app = App::new(config)?;
     tracing::info!(address = %bound, version = telemetry::build(), "the operator's page is served");
     let router = routes::router(app.clone(), ops::router(health, metrics));
-    let (looked, (), ()) = tokio::join!(
+    let (looked, (), (), ()) = tokio::join!(
         app.looker.run(&shutdown),
+        export::keep(&app.looker, &shutdown),
         app.letters.keep(&app, &shutdown),
         server::serve(listener, router, &shutdown),
     );

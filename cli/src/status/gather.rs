@@ -76,6 +76,8 @@ pub(super) struct Outside {
     pub(super) behind: Vec<String>,
     services: Vec<ServiceStatus>,
     problems: Vec<String>,
+    pub(super) broker_answers: bool,
+    pub(super) elasticsearch_answers: bool,
 }
 
 impl Outside {
@@ -93,6 +95,7 @@ pub(super) async fn outside(config: &Config) -> Outside {
         patient(behind_alias(config), "Elasticsearch"),
         services::ask(config),
     );
+    let (broker_answers, elasticsearch_answers) = (broker.is_ok(), behind.is_ok());
     let broker = broker.unwrap_or_else(|problem| {
         problems.push(problem);
         AtBroker::default()
@@ -109,6 +112,8 @@ pub(super) async fn outside(config: &Config) -> Outside {
         behind,
         services,
         problems,
+        broker_answers,
+        elasticsearch_answers,
     }
 }
 
@@ -215,12 +220,14 @@ async fn at_broker(config: &Config) -> Result<AtBroker, BrokerError> {
             name,
             ready,
             unacknowledged,
+            consumers,
             ..
         } = depth;
         at.queues.push(QueueCount {
             name,
             ready,
             unacknowledged,
+            consumers,
         });
     }
     for queue in at.queues.iter().filter(|queue| queue.ready > 0) {

@@ -215,6 +215,7 @@ mod tests {
                 name: "images.fetched".into(),
                 ready: 10_000,
                 unacknowledged: 0,
+                consumers: 1,
             }],
             outbox: 50_001,
             retrying: vec![DeadCount {

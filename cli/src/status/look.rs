@@ -35,6 +35,24 @@ pub(crate) struct Seen {
     /// When the rows were counted.
     pub(crate) counted_at: Option<SystemTime>,
     pub(crate) history: History,
+    pub(crate) answers: Answers,
+}
+
+/// Which of the stores answered at the last look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Answers {
+    pub(crate) broker: bool,
+    pub(crate) elasticsearch: bool,
+    pub(crate) database: bool,
+}
+
+#[cfg(test)]
+impl Answers {
+    pub(crate) const ALL: Self = Self {
+        broker: true,
+        elasticsearch: true,
+        database: true,
+    };
 }
 
 /// Looks, and keeps what it saw.
@@ -86,6 +104,11 @@ impl Looker {
     pub(crate) fn seen(&self) -> Option<Seen> {
         let inner = self.lock();
         let (outside, at) = (inner.outside.clone()?, inner.at?);
+        let answers = Answers {
+            broker: outside.broker_answers,
+            elasticsearch: outside.elasticsearch_answers,
+            database: inner.away.is_none(),
+        };
         let status = match (&inner.rows, &inner.away) {
             (Some(rows), None) => gather::together(&self.config, outside, rows.status.clone()),
             (Some(rows), Some(why)) => {
@@ -114,6 +137,7 @@ impl Looker {
             at,
             counted_at: inner.rows.as_ref().map(|rows| rows.at),
             history: inner.history.clone(),
+            answers,
         })
     }
 

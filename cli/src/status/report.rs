@@ -175,6 +175,8 @@ pub struct QueueCount {
     pub ready: u64,
     /// Being worked on.
     pub unacknowledged: u64,
+    /// Processes that take from it now.
+    pub consumers: u64,
 }
 
 /// Dead letters of a queue that share their reason.
@@ -300,6 +302,7 @@ mod tests {
             name: name.into(),
             ready,
             unacknowledged: 0,
+            consumers: 1,
         }
     }
 

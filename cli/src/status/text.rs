@@ -265,6 +265,7 @@ mod tests {
             name: name.into(),
             ready,
             unacknowledged,
+            consumers: 1,
         }
     }
 

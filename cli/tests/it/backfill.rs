@@ -125,6 +125,7 @@ async fn what_a_model_lacks_is_owed_once() {
         queue: Queue::ImagesReencode,
         id: "waits".into(),
         body: b"{}".to_vec(),
+        trace: None,
     };
     let sent = broker.publish(&[waits]).await.expect("the broker answers");
     assert!(sent.iter().all(Result::is_ok), "{sent:?}");

@@ -66,6 +66,7 @@ pub(crate) async fn bury(broker: &Broker) {
             queue: Queue::ImagesFetched,
             id: String::new(),
             body: b"\xff\x00 not ours".to_vec(),
+            trace: None,
         },
         Outgoing::of(&ImageChanged { image_id: known() }),
     ];

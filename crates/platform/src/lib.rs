@@ -9,10 +9,12 @@ pub mod database;
 pub mod door;
 pub mod elastic;
 pub mod language;
+pub mod metric;
 pub mod ops;
 pub mod service;
 pub mod shutdown;
 pub mod telemetry;
+pub mod trace;
 
 pub use config::Config;
 pub use shutdown::Shutdown;

@@ -14,7 +14,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use crate::config::{self, Config};
 use crate::ops::{self, Health};
 use crate::shutdown::Shutdown;
-use crate::telemetry::{self, VERSION, chain};
+use crate::telemetry::{self, build, chain};
+use crate::trace::Exporter;
 
 /// From the request to end to the end: within the 30 s that supervisors give, with room to say so.
 const DRAIN: Duration = Duration::from_secs(28);
@@ -70,7 +71,7 @@ where
         Err(error) => return refuse(name, &error),
     };
     log_panics();
-    tracing::info!(version = VERSION, %source, "{name} starts");
+    tracing::info!(version = build(), %source, "{name} starts");
     if !source.ignored.is_empty() {
         tracing::debug!(variables = ?source.ignored, "variables that name no key are ignored");
     }
@@ -81,7 +82,15 @@ where
             return ExitCode::FAILURE;
         }
     };
+    let traces = {
+        let _within = runtime.enter();
+        match Exporter::start(name, &config.traces) {
+            Ok(traces) => traces,
+            Err(error) => return refuse(name, &error),
+        }
+    };
     let ended = runtime.block_on(Box::pin(attend(name, listen, config, metrics, body)));
+    traces.end();
     runtime.shutdown_timeout(LEFTOVERS);
     match ended {
         Ok(()) => {
@@ -144,7 +153,7 @@ async fn bound_the_end(name: &'static str, shutdown: Shutdown) {
 }
 
 fn arguments(name: &'static str, about: &'static str) -> Result<Option<PathBuf>, ExitCode> {
-    let command = clap::Command::new(name).version(VERSION).about(about).arg(
+    let command = clap::Command::new(name).version(build()).about(about).arg(
         clap::Arg::new("config")
             .long("config")
             .value_name("FILE")

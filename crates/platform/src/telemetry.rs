@@ -1,22 +1,37 @@
 //! Logs and metrics of a process.
 
+mod limit;
+
 use std::io::IsTerminal;
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
+use crate::{metric, ops};
+
+pub use limit::METRICS as LOG_METRICS;
+pub(crate) use limit::tell as tell_left_out;
 
 /// The version of this build, the same for every package of the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The version, with the commit where who built it told that by `TUSOU_COMMIT`.
-pub fn build() -> String {
-    match option_env!("TUSOU_COMMIT") {
+pub fn build() -> &'static str {
+    static BUILD: LazyLock<String> = LazyLock::new(|| match option_env!("TUSOU_COMMIT") {
         Some(commit) if !commit.is_empty() => format!("{VERSION}+{commit}"),
         _ => VERSION.to_owned(),
-    }
+    });
+    &BUILD
+}
+
+crate::catalogue! {
+    /// What every process says of itself.
+    METRICS;
+    Gauge BUILD_INFO = "tusou_build_info" ["service", "version"] "1, with the binary's name and its version";
+    Gauge STARTED = "process_start_time_seconds" [] "When the process began, in seconds since 1970";
 }
 
 /// Upper bounds of every `*_seconds` histogram: from a resize to a whole slow fetch.
@@ -36,6 +51,11 @@ const BYTES: [f64; 9] = [
     4_194_304.0,
     16_777_216.0,
     67_108_864.0,
+];
+
+/// Upper bounds of every other histogram: how many pictures, messages or outcomes at once.
+const COUNTS: [f64; 11] = [
+    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
 ];
 
 /// Telemetry cannot start.
@@ -68,8 +88,11 @@ pub fn init(service: &'static str, config: &Log) -> Result<PrometheusHandle, Tel
     install_tls();
     install_log(config)?;
     let handle = install_metrics().map_err(TelemetryError::Metrics)?;
-    metrics::gauge!("tusou_build_info", "service" => service, "version" => VERSION).set(1.0);
-    metrics::gauge!("process_start_time_seconds").set(
+    metric::describe(METRICS);
+    metric::describe(ops::METRICS);
+    metric::describe(LOG_METRICS);
+    metrics::gauge!(BUILD_INFO, "service" => service, "version" => build()).set(1.0);
+    metrics::gauge!(STARTED).set(
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0.0, |since| since.as_secs_f64()),
@@ -108,6 +131,7 @@ fn install_log(config: &Log) -> Result<(), TelemetryError> {
     };
     tracing_subscriber::registry()
         .with(filter)
+        .with(limit::Limit)
         .with(lines)
         .try_init()
         .map_err(TelemetryError::Log)
@@ -115,6 +139,7 @@ fn install_log(config: &Log) -> Result<(), TelemetryError> {
 
 fn install_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
     PrometheusBuilder::new()
+        .set_buckets(&COUNTS)?
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_bytes".into()), &BYTES)?
         .install_recorder()

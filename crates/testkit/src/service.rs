@@ -129,14 +129,16 @@ impl Service {
             .collect()
     }
 
+    /// What it serves at `/metrics`.
+    pub async fn metrics(&self) -> String {
+        let answer = self.client.get(self.url("/metrics")).send().await;
+        let text = answer.expect("a running service serves its metrics").text();
+        text.await.expect("metrics are text")
+    }
+
     /// The sum of a metric over all its labels, 0 where it is not there.
     pub async fn metric(&self, name: &str) -> f64 {
-        let answer = self.client.get(self.url("/metrics")).send().await;
-        let text = answer
-            .expect("a running service serves its metrics")
-            .text()
-            .await
-            .expect("metrics are text");
+        let text = self.metrics().await;
         let named = |line: &&str| {
             let rest = line.strip_prefix(name);
             rest.is_some_and(|rest| rest.starts_with([' ', '{']))

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tusou_ingest::StoredImage;
+use tusou_ingest::{Address, StoredImage};
 use tusou_platform::blobs::BlobStore;
 use tusou_platform::door::{Door, Limits};
 use tusou_platform::ops::Health;
+use tusou_platform::trace::Span;
 
 use crate::config::Settings;
 use crate::error::CrawlError;
@@ -37,6 +38,12 @@ pub(crate) use resource::NotHad;
 
 /// Bodies in memory at once, in MiB: what a crawler process may hold whatever servers send.
 const BODIES_MIB: u32 = 384;
+
+/// An address as traces tell it: what stands in a query may be a secret.
+fn without_query(address: &Address) -> String {
+    let text = address.as_str();
+    text.split('?').next().unwrap_or(text).to_owned()
+}
 
 /// How long what lies beyond loopback is let be where the configuration does not say who asks.
 pub(crate) const NO_CONTACT: Duration = Duration::from_secs(300);
@@ -133,8 +140,29 @@ impl Fetcher {
         Ok(Admission { slot, room })
     }
 
-    /// Fetches a URL and writes its outcome.
+    /// Fetches a URL and writes its outcome, as a piece of a trace where somebody follows it.
     pub(crate) async fn fetch(
+        &self,
+        admission: Admission,
+        lease: &HostLease,
+        rules: &HostRules,
+        url: &DueUrl,
+    ) -> Result<HostSays, CrawlError> {
+        let mut span = match url.kind {
+            Kind::Page => Span::root("fetch page"),
+            Kind::Image => Span::child("fetch image", url.trace.as_ref()),
+            Kind::Sitemap => Span::default(),
+        };
+        span.say("url.full", || without_query(&url.address));
+        let followed = DueUrl {
+            trace: span.parent(),
+            ..url.clone()
+        };
+        self.fetch_followed(admission, lease, rules, &followed)
+            .await
+    }
+
+    async fn fetch_followed(
         &self,
         admission: Admission,
         lease: &HostLease,

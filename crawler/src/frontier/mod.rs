@@ -9,6 +9,7 @@ pub(crate) mod outbox;
 mod outcomes;
 mod revisits;
 mod sitemaps;
+mod traces;
 mod urls;
 
 use std::time::Duration;

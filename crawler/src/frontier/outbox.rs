@@ -2,6 +2,7 @@
 
 use sqlx::{PgConnection, PgPool};
 use tusou_contract::{ImageId, Queue};
+use tusou_platform::trace::TraceParent;
 
 /// A message that is owed.
 #[derive(Debug, sqlx::FromRow)]
@@ -9,9 +10,15 @@ pub(crate) struct OutboxRow {
     queue: String,
     image_id: Vec<u8>,
     pub(crate) body: Vec<u8>,
+    trace: Option<String>,
 }
 
 impl OutboxRow {
+    /// Where it is in its trace, if somebody follows it.
+    pub(crate) fn trace(&self) -> Option<TraceParent> {
+        self.trace.as_ref()?.parse().ok()
+    }
+
     /// The image's id as messages carry it.
     pub(crate) fn id_hex(&self) -> String {
         ImageId::from_digest(&self.image_id)
@@ -27,7 +34,7 @@ pub(crate) async fn take(
     limit: i64,
 ) -> Result<Vec<OutboxRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT queue, image_id, body FROM outbox WHERE queue = $1 AND ready_at <= now()
+        "SELECT queue, image_id, body, trace FROM outbox WHERE queue = $1 AND ready_at <= now()
          ORDER BY ready_at LIMIT $2 FOR UPDATE SKIP LOCKED",
     )
     .bind(queue.name())

@@ -4,6 +4,7 @@ use super::hosts::{Stamp, stored_address};
 use super::{Bounded as _, Frontier, HostLease};
 use crate::error::CrawlError;
 use tusou_ingest::{Address, Rendering, Validators};
+use tusou_platform::trace::TraceParent;
 
 /// What a URL is expected to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +36,9 @@ pub(crate) struct DueUrl {
     pub(crate) address: Address,
     /// Attempts made so far.
     pub(crate) attempts: u32,
+    /// A picture's: where it is in the trace of a page that leads to it. While it is being fetched, of any kind: where
+    /// that is in its trace.
+    pub(crate) trace: Option<TraceParent>,
     pub(crate) due_at: Stamp,
     /// What its last answer lets the request say; none where its bytes are wanted whatever it is.
     pub(crate) validators: Validators,
@@ -64,7 +68,7 @@ impl Frontier {
                 .collect()
         };
         let pages: Vec<Row> = sqlx::query_as(
-            "SELECT page_id, url, attempts, due_at, etag, last_modified, content_hash, kind,
+            "SELECT page_id, url, attempts, due_at, etag, last_modified, content_hash, kind, NULL::text,
                     (SELECT array_agg(DISTINCT render) FROM seed_pages JOIN seeds USING (seed_id)
                      WHERE seed_pages.page_id = pages.page_id)
              FROM pages
@@ -80,7 +84,7 @@ impl Frontier {
         let images: Vec<Row> = sqlx::query_as(
             "SELECT image_url_id, url, attempts, due_at,
                     CASE WHEN image_id IS NOT NULL THEN etag END,
-                    CASE WHEN image_id IS NOT NULL THEN last_modified END, NULL::bytea, 'image', NULL::text[]
+                    CASE WHEN image_id IS NOT NULL THEN last_modified END, NULL::bytea, 'image', trace, NULL::text[]
              FROM image_urls WHERE host_id = $1 AND state = 'due' AND due_at <= now() AND image_url_id <> ALL($2)
              ORDER BY image_url_id LIMIT $3",
         )
@@ -112,11 +116,12 @@ type Row = (
     Option<String>,
     Option<Vec<u8>>,
     String,
+    Option<String>,
     Option<Vec<String>>,
 );
 
 fn due_url(
-    (id, url, attempts, due_at, etag, last_modified, content_hash, kind, renders): Row,
+    (id, url, attempts, due_at, etag, last_modified, content_hash, kind, trace, renders): Row,
 ) -> Result<DueUrl, CrawlError> {
     let kind = match kind.as_str() {
         "image" => Kind::Image,
@@ -129,6 +134,8 @@ fn due_url(
         id,
         address: stored_address(&url)?,
         attempts,
+        // Of another build, perhaps: a trace is nothing to fail for.
+        trace: trace.and_then(|trace| trace.parse().ok()),
         due_at,
         validators: Validators {
             etag,

@@ -44,6 +44,7 @@ async fn bad_pictures_hurt_nobody() {
         queue: Queue::ImagesFetched,
         id: String::new(),
         body: b"hello?".to_vec(),
+        trace: None,
     };
     messages.insert(1, foreign);
     // Unreadable too, but it says of which image it is.

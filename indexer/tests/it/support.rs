@@ -245,6 +245,7 @@ pub(crate) fn raw(queue: Queue, body: &[u8]) -> Outgoing {
         queue,
         id: "forged".into(),
         body: body.to_vec(),
+        trace: None,
     }
 }
 

@@ -72,6 +72,7 @@ fn seen() -> Seen {
             name: "images.fetched".into(),
             ready: 6,
             unacknowledged: 2,
+            consumers: 1,
         }],
         dead: vec![DeadCount {
             queue: "images.fetched.dead".into(),
@@ -97,6 +98,7 @@ fn seen() -> Seen {
         next: Some(at(400).into()),
     };
     Seen {
+        answers: crate::status::look::Answers::ALL,
         status,
         hosts: SlowHosts {
             hosts: vec![host],

@@ -433,6 +433,7 @@ mod tests {
             name: "images.fetched".into(),
             ready: 6,
             unacknowledged: 2,
+            consumers: 1,
         });
         status.dead.push(DeadCount {
             queue: "images.fetched.dead".into(),
@@ -449,6 +450,7 @@ mod tests {
             next: Some((now + Duration::from_secs(90)).into()),
         }];
         let seen = Seen {
+            answers: crate::status::look::Answers::ALL,
             status,
             hosts: SlowHosts { hosts, more: 0 },
             ages: Ages {

@@ -21,7 +21,7 @@ use super::ran::command;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running page, as a browser that follows no redirect sees it.
-struct Page {
+pub(crate) struct Page {
     child: Child,
     address: SocketAddr,
     client: reqwest::Client,
@@ -29,15 +29,15 @@ struct Page {
 }
 
 /// An answer of it.
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     headers: reqwest::header::HeaderMap,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Page {
     /// Starts it and waits until it has looked at everything once that answers.
-    async fn start(world: &World) -> Self {
+    pub(crate) async fn start(world: &World) -> Self {
         let page = Self::start_with(world, |_| {}).await;
         page.until("the first counting", |html| html.contains("id=\"crawl\""))
             .await;
@@ -100,7 +100,7 @@ impl Page {
         }
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.client.get(self.url(path))).await
     }
 
@@ -175,7 +175,7 @@ impl Page {
         shown
     }
 
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("a child has a process id"), Signal::TERM)
             .expect("the child is ours");

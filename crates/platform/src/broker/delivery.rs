@@ -16,6 +16,7 @@ use super::{BrokerError, Publisher, header};
 use crate::backoff::Backoff;
 use crate::config::Amqp;
 use crate::telemetry::chain;
+use crate::trace::{Span, TraceParent};
 
 /// The longest that a message waits for room in a full retry or dead queue, before it is given
 /// back. A given-back message is delivered again at once, so this is also the pace of trying.
@@ -86,11 +87,18 @@ impl Verdict for Quarantined {
 pub struct Delivery {
     inner: lapin::message::Delivery,
     desk: Arc<Desk>,
+    span: Span,
 }
 
 impl Delivery {
     pub(super) fn new(inner: lapin::message::Delivery, desk: Arc<Desk>) -> Self {
-        Self { inner, desk }
+        let span = handling(&inner, desk.queue);
+        Self { inner, desk, span }
+    }
+
+    /// The place of its handling in its trace, which ends when it is settled; `None` where nobody follows it.
+    pub fn trace(&self) -> Option<TraceParent> {
+        self.span.parent()
     }
 
     /// The queue it came by.
@@ -177,11 +185,15 @@ impl Delivery {
     ///
     /// # Errors
     /// [`BrokerError::Away`]: nothing is known of the message, and it will be delivered again.
-    pub async fn settle<E: Verdict>(self, outcome: &Result<(), E>) -> Result<Settled, BrokerError> {
+    pub async fn settle<E: Verdict>(
+        mut self,
+        outcome: &Result<(), E>,
+    ) -> Result<Settled, BrokerError> {
         let Err(error) = outcome else {
             self.ack().await?;
             return Ok(Settled::Done);
         };
+        self.span.fail(error.reason());
         match error.disposition() {
             Disposition::Discard => {
                 self.ack().await?;
@@ -220,9 +232,12 @@ impl Delivery {
     async fn hand_over(
         self,
         target: &str,
-        headers: FieldTable,
+        mut headers: FieldTable,
         settled: Settled,
     ) -> Result<Settled, BrokerError> {
+        if let Some(trace) = text(&self.inner, header::TRACE) {
+            insert_text(&mut headers, header::TRACE, trace);
+        }
         let deadline = Instant::now() + ROOM_WAIT;
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
         loop {
@@ -262,6 +277,27 @@ impl Delivery {
         insert_text(&mut headers, header::DIED_AT, &died_at);
         insert_text(&mut headers, header::QUEUE, self.queue().name());
         headers
+    }
+}
+
+/// The handling of a message, where its header says which trace it is part of.
+fn handling(inner: &lapin::message::Delivery, queue: Queue) -> Span {
+    let parent = text(inner, header::TRACE).and_then(|text| text.parse().ok());
+    let mut span = Span::consumer(queue, parent.as_ref());
+    let id = inner.properties.message_id();
+    span.say("messaging.message.id", || {
+        id.as_ref().map_or_else(String::new, |id| id.to_string())
+    });
+    span.say("messaging.destination.name", || queue.name().to_owned());
+    span.say("messaging.system", || "rabbitmq".to_owned());
+    span
+}
+
+fn text<'a>(inner: &'a lapin::message::Delivery, header: &str) -> Option<&'a str> {
+    let headers = inner.properties.headers().as_ref()?;
+    match headers.inner().get(header)? {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok(),
+        _ => None,
     }
 }
 

@@ -34,6 +34,9 @@ pub struct QueueDepth {
     /// Delivered, not yet settled.
     #[serde(rename = "messages_unacknowledged", default)]
     pub unacknowledged: u64,
+    /// Who takes from it now.
+    #[serde(default)]
+    pub consumers: u64,
 }
 
 /// A flag that is up ([`super::Broker::flag_up`]), as the management API last heard.
@@ -120,7 +123,7 @@ impl Management {
     pub async fn queues(&self) -> Result<Vec<QueueDepth>, BrokerError> {
         let asked = |mut url: Url| {
             url.set_query(Some(
-                "columns=name,messages_ready,messages_unacknowledged",
+                "columns=name,messages_ready,messages_unacknowledged,consumers",
             ));
             self.client.get(url)
         };

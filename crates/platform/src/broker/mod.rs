@@ -43,6 +43,8 @@ pub mod header {
     pub const DIED_AT: &str = "x-tusou-died-at";
     /// The work queue that it came by.
     pub const QUEUE: &str = "x-tusou-queue";
+    /// The trace that the message is part of, by W3C Trace Context; kept through retries.
+    pub const TRACE: &str = "traceparent";
     /// On a flag queue: why it was put up. Of the queue's arguments, not of a message.
     pub const WHY: &str = "x-tusou-why";
     /// On a flag queue: since when, RFC 3339.

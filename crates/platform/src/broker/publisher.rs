@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::{FieldTable, ShortString};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 use tusou_contract::{Message, Queue};
 
-use super::{BrokerError, Unpublished};
+use super::{BrokerError, Unpublished, header};
+use crate::trace::TraceParent;
 
 /// The longest wait for all confirms of a batch. A broker out of memory or disk stops reading
 /// without a word, and shows only so.
@@ -27,6 +28,8 @@ pub struct Outgoing {
     pub id: String,
     /// The body.
     pub body: Vec<u8>,
+    /// The trace that it is part of, which its consumer goes on with.
+    pub trace: Option<TraceParent>,
 }
 
 impl Outgoing {
@@ -36,6 +39,7 @@ impl Outgoing {
             queue: M::QUEUE,
             id: message.image_id().to_string(),
             body: message.to_body(),
+            trace: None,
         }
     }
 
@@ -111,7 +115,7 @@ impl Publisher {
         let letters = batch.iter().map(|message| Letter {
             queue: message.queue.name(),
             id: &message.id,
-            headers: FieldTable::default(),
+            headers: headers(message.trace.as_ref()),
             body: &message.body,
         });
         let posted = self.post(letters.collect()).await?;
@@ -221,6 +225,15 @@ impl Line {
             })
             .collect())
     }
+}
+
+fn headers(trace: Option<&TraceParent>) -> FieldTable {
+    let mut headers = FieldTable::default();
+    if let Some(trace) = trace {
+        let text = AMQPValue::LongString(trace.to_string().into());
+        headers.insert(header::TRACE.into(), text);
+    }
+    headers
 }
 
 async fn with_confirms(connection: &Connection) -> Result<Channel, BrokerError> {

@@ -21,7 +21,7 @@ pub use load::{Source, Variables, load, load_with, locate};
 pub use sections::{
     Amqp, Blobs, BulkEncoding, Config, Crawler, Database, Device, Discovery, Elasticsearch,
     Encoder, Indexer, Log, LogFormat, Models, Network, Operator, Pictures, Rabbitmq, Render,
-    Search,
+    Search, Traces,
 };
 pub(crate) use show::mask_url;
 pub(crate) use validate::fits_header;

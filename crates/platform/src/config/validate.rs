@@ -322,6 +322,17 @@ fn names(config: &Config) -> Vec<Fault> {
         let reason = format!("{error}; give `info` or `info,tusou_crawler=debug`");
         faults.push(fault("log.level", reason));
     }
+    let super::Traces { url, ratio } = &config.traces;
+    let http = Url::parse(url).is_ok_and(|url| ["http", "https"].contains(&url.scheme()));
+    if !url.is_empty() && !http {
+        let reason = format!(
+            "is {url:?}, no http or https URL; give http://host:4318/v1/traces, or nothing"
+        );
+        faults.push(fault("traces.url", reason));
+    }
+    if !(0.0..=1.0).contains(ratio) {
+        faults.push(fault("traces.ratio", "is out of range; give 0 to 1"));
+    }
     if let Some(pattern) = config.render.hosts.iter().find(|one| !is_host_pattern(one)) {
         let reason = format!(
             "holds {pattern:?}, which is no host; give one like example.org or *.example.org"

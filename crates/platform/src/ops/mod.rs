@@ -17,7 +17,9 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::Shutdown;
-use crate::telemetry::build;
+use crate::telemetry::{build, tell_left_out};
+
+pub use process::METRICS;
 
 /// How often histograms are drained, so that they do not grow between two scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -55,7 +57,7 @@ impl Report {
         let status = if well { "ok" } else { "unavailable" };
         Self {
             status,
-            version: build(),
+            version: build().to_owned(),
             parts,
             about: BTreeMap::new(),
         }
@@ -158,11 +160,13 @@ pub fn router(health: Health, metrics: PrometheusHandle) -> Router {
 pub async fn upkeep(health: Health, metrics: PrometheusHandle, shutdown: Shutdown) {
     while shutdown.sleep(UPKEEP).await {
         metrics.run_upkeep();
+        tell_left_out();
     }
     health.drain();
     loop {
         tokio::time::sleep(UPKEEP).await;
         metrics.run_upkeep();
+        tell_left_out();
     }
 }
 

@@ -1,6 +1,14 @@
 //! What the kernel knows of this process, under the names that Prometheus's own client libraries
 //! use. Where there is no `/proc` these metrics are left out.
 
+crate::catalogue! {
+    /// What the kernel knows of a process.
+    METRICS;
+    Gauge RESIDENT = "process_resident_memory_bytes" [] "Memory that the process holds in RAM";
+    Gauge CPU_SECONDS = "process_cpu_seconds_total" [] "Processor time, of its own and of the kernel for it; only grows";
+    Gauge DESCRIPTORS = "process_open_fds" [] "Open files and connections";
+}
+
 /// `sysconf(_SC_CLK_TCK)`, which is 100 on every Linux that Rust runs on.
 const TICKS_A_SECOND: f64 = 100.0;
 
@@ -9,15 +17,15 @@ pub(super) fn record() {
     if let Ok(status) = std::fs::read_to_string("/proc/self/status")
         && let Some(kibibytes) = resident(&status)
     {
-        metrics::gauge!("process_resident_memory_bytes").set(kibibytes * 1024.0);
+        metrics::gauge!(RESIDENT).set(kibibytes * 1024.0);
     }
     if let Ok(stat) = std::fs::read_to_string("/proc/self/stat")
         && let Some(ticks) = cpu(&stat)
     {
-        metrics::gauge!("process_cpu_seconds_total").set(ticks / TICKS_A_SECOND);
+        metrics::gauge!(CPU_SECONDS).set(ticks / TICKS_A_SECOND);
     }
     if let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") {
-        metrics::gauge!("process_open_fds").set(descriptors.count() as f64);
+        metrics::gauge!(DESCRIPTORS).set(descriptors.count() as f64);
     }
 }
 

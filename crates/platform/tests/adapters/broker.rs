@@ -229,6 +229,7 @@ async fn a_foreign_message_is_dead_and_a_newer_one_waits() {
         queue: Queue::ImagesChanged,
         id: String::new(),
         body: body.to_vec(),
+        trace: None,
     };
     let newer = body(br#"{"version":99}"#);
     publish(&broker, &[body(b"\xff\x00 not ours"), newer.clone()]).await;

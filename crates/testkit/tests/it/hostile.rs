@@ -103,6 +103,7 @@ async fn each_bad_answer_is_counted_with_its_reason() {
             queue,
             id: "foreign".into(),
             body: b"not ours".to_vec(),
+            trace: None,
         };
         let taken = publisher
             .publish(&[foreign])

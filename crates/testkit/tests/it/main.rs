@@ -25,5 +25,6 @@ mod revisit;
 mod rights;
 mod safety;
 mod sheets;
+mod traces;
 mod wanted;
 mod write_path;

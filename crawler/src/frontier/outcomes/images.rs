@@ -1,14 +1,39 @@
 //! Image URLs that were fetched together.
 
+use sqlx::PgConnection;
 use tusou_contract::BlobKey;
 use tusou_ingest::{FetchedUrl, ImageBatch, PictureWritten, record_images};
 use tusou_platform::blobs::BlobStore;
 
+use super::super::traces::{follow_messages, leave};
 use super::super::{Frontier, transaction};
 use super::{Job, Outcome, Written, of_held};
 use crate::error::CrawlError;
 
 impl Frontier {
+    /// Hands the traces of fetched pictures on to their messages.
+    async fn follow(
+        &self,
+        tx: &mut PgConnection,
+        jobs: &[&Job],
+        held: &[bool],
+    ) -> Result<(), sqlx::Error> {
+        let (mut fetched, mut ended) = (Vec::new(), Vec::new());
+        for job in of_held(jobs, held) {
+            let Some(trace) = &job.url.trace else {
+                continue;
+            };
+            match &job.outcome {
+                Outcome::Failed(failure) if self.comes_again(&job.url, failure) => continue,
+                Outcome::Image { image, .. } => fetched.push((image.id, trace)),
+                _ => {}
+            }
+            ended.push(job.url.id);
+        }
+        follow_messages(tx, &fetched).await?;
+        leave(tx, &ended).await
+    }
+
     /// Puts the blobs again of originals that had been dropped or removed.
     pub(super) async fn write_images(
         &self,
@@ -41,6 +66,7 @@ impl Frontier {
                 ended: ended.collect(),
             };
             let recorded = record_images(tx, &batch, &self.terms).await?;
+            self.follow(tx, jobs, &held).await?;
             for ((_, image), written) in batch.stored.iter().zip(&recorded.pictures) {
                 if let PictureWritten::Stored(stored) = written
                     && stored.restored

@@ -2,6 +2,7 @@
 
 use tusou_ingest::{PageBatch, record_pages};
 
+use super::super::traces::follow_pictures;
 use super::super::{Frontier, transaction};
 use super::{Job, Outcome, Written, of_held, tell_left_out};
 use crate::error::CrawlError;
@@ -24,6 +25,9 @@ impl Frontier {
                 ended: ended.collect(),
             };
             let summary = record_pages(tx, &batch, &self.terms).await?;
+            let followed = of_held(jobs, &held)
+                .filter_map(|job| job.url.trace.as_ref().map(|trace| (job.url.id, trace)));
+            follow_pictures(tx, &followed.collect::<Vec<_>>()).await?;
             Ok((held, summary))
         })?;
         self.gate.outbox_written(summary.images);

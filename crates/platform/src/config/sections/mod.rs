@@ -8,6 +8,7 @@ mod models;
 mod operator;
 mod pictures;
 mod render;
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub use operator::Operator;
 pub use pictures::Pictures;
 pub use render::Render;
 pub(super) use render::is_host_pattern;
+pub use traces::Traces;
 
 /// The whole configuration, of all services: one file serves them all.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -46,6 +48,8 @@ pub struct Config {
     pub network: Network,
     /// Logs.
     pub log: Log,
+    /// Traces of single pictures.
+    pub traces: Traces,
     /// The crawler.
     pub crawler: Crawler,
     /// Ways into a site beside its links.

@@ -1,0 +1,2 @@
+ALTER TABLE outbox DROP COLUMN trace;
+ALTER TABLE image_urls DROP COLUMN trace;
