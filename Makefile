@@ -13,7 +13,7 @@ export TUSOU_CORPORA ?= $(abspath ../shared/corpora)
 MINUTES ?= 10
 SEED ?= 1
 
-.PHONY: help up down env status logs demo test screenshots chaos soak check audit check-deploy check-monitoring fmt bench corpora pack ready build-tools corpora-are-there
+.PHONY: help release up down env status logs demo test screenshots chaos soak check audit check-deploy check-monitoring fmt bench corpora pack ready build-tools corpora-are-there
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,7 +66,7 @@ check: build-tools $(TOOLS)/finished ## formatting, lints, docs, licences, unuse
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
 	$(TOOLS)/bin/cargo-shear --locked
 	deploy/check-layout
-	python3 -B -m unittest -q deploy/tests/test_deploy.py
+	for tests in deploy/tests/test_*.py; do python3 -B -m unittest -q $$tests || exit 1; done
 
 check-deploy: ## Dockerfile, Compose file, Helm chart and systemd units, by their own tools and schemas; the first run builds Helm by Go
 	@deploy/check-deploy
@@ -77,6 +77,9 @@ check-monitoring: ## alert rules, dashboards and runbook: by promtool, a real Pr
 
 audit: $(TOOLS)/finished ## known vulnerabilities of dependencies; needs the network
 	$(TOOLS)/bin/cargo-deny --locked check advisories
+
+release: build-tools ## the release archive, into dist/: programs, manual, completions, units, licences
+	@deploy/release
 
 fmt: ## format the Rust sources
 	cargo fmt --all

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 /// Crawls the web for pictures and finds them again.
 #[derive(Debug, Parser)]
-#[command(name = "tusou", version, about, arg_required_else_help = true)]
+#[command(name = "tusou", version = tusou_platform::telemetry::build(), about, arg_required_else_help = true)]
 pub struct Args {
     /// The configuration; without it, `$TUSOU_CONFIG`, then `./tusou.toml`, then the local stack's
     #[arg(long, global = true, value_name = "FILE")]
@@ -62,6 +62,10 @@ pub(crate) enum Command {
     },
     /// Brings the database's schema to this build's, or back
     Migrate(Migrate),
+    /// Writes what a shell needs to complete this command: `source <(tusou complete bash)`
+    Complete(crate::shell::Complete),
+    /// Writes the manual's pages, one for each command
+    Manual(crate::shell::Manual),
 }
 
 #[derive(Debug, Subcommand)]

@@ -319,6 +319,15 @@ pub enum Error {
     /// Without chance there is no safe token.
     #[error("the system gives no random bytes (/dev/urandom)")]
     Chance(#[source] std::io::Error),
+    /// The manual's pages cannot be written there.
+    #[error("the manual cannot be written into {}; give a folder that can be", folder.display())]
+    Manual {
+        /// Where it was to go.
+        folder: std::path::PathBuf,
+        #[source]
+        /// Why it cannot.
+        cause: std::io::Error,
+    },
     /// Standard output cannot be written.
     #[error("cannot write to standard output")]
     Output(#[from] std::io::Error),
