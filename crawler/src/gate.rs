@@ -152,7 +152,11 @@ impl Gate {
 pub(crate) async fn watch_blobs(gate: Gate, blobs: BlobStore, health: Health, shutdown: Shutdown) {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     loop {
-        match blobs.probe().await {
+        let probed = blobs.probe().await;
+        if let Some(bytes) = blobs.free_bytes() {
+            metrics::blobs_free(bytes);
+        }
+        match probed {
             Ok(()) => {
                 blobs_work(&gate, &health);
                 tokio::select! {

@@ -30,6 +30,8 @@ tusou_platform::catalogue! {
     Gauge LEASED_HOSTS = "crawler_leased_hosts" [] "Hosts that this process holds";
     Gauge OUTBOX = "crawler_outbox_messages" [] "Messages owed to the broker, counted up to the limit that stops fetching";
     Gauge WAITING = "crawler_waiting" ["reason"] "1 while fetching waits, by for what; 0 when it goes on";
+    Gauge BLOBS_FREE = "crawler_blobs_free_bytes" []
+        "Bytes that may still be written where blobs are; not there where they are in a bucket";
     Counter RELAYED = "crawler_relayed_messages_total" ["queue"] "Messages that the broker took from the outbox";
     Counter DROPPED = "crawler_originals_dropped_total" [] "Originals that are no longer kept";
     Counter RENDERED = "crawler_rendered_pages_total" ["outcome"] "Pages opened in a browser, by outcome";
@@ -45,6 +47,10 @@ tusou_platform::catalogue! {
 /// Says what each metric means, for whoever reads `/metrics`.
 pub(crate) fn describe() {
     metric::describe(METRICS);
+    // Or an alert would have nothing to compare with until the first wait.
+    for reason in ["outbox", "paused", "blobs", "queue"] {
+        gauge!(WAITING, "reason" => reason).set(0.0);
+    }
 }
 
 /// A URL's outcome: `done`, or the reason why it brought nothing.
@@ -119,6 +125,11 @@ pub(crate) fn outbox(messages: u32) {
 /// Whether fetching waits, and for what.
 pub(crate) fn waiting(reason: &'static str, waits: bool) {
     gauge!(WAITING, "reason" => reason).set(if waits { 1 } else { 0 });
+}
+
+/// Room where blobs are.
+pub(crate) fn blobs_free(bytes: u64) {
+    gauge!(BLOBS_FREE).set(bytes as f64);
 }
 
 /// Messages that the broker took from the relay.

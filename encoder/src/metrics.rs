@@ -34,6 +34,8 @@ tusou_platform::catalogue! {
 /// Says what each metric means, for whoever reads `/metrics`.
 pub(crate) fn describe() {
     metric::describe(METRICS);
+    // Or an alert on it would have nothing to compare with until the first.
+    gauge!(STUCK).set(0.0);
 }
 
 /// A picture's outcome: `encoded`, or the reason why not.

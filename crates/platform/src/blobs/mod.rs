@@ -97,6 +97,14 @@ impl BlobStore {
         }
     }
 
+    /// Bytes that may still be written to the folder's file system; `None` of a bucket, or where that cannot be seen.
+    pub fn free_bytes(&self) -> Option<u64> {
+        match &self.0 {
+            Store::Folder(folder) => folder.free_bytes(),
+            Store::Bucket(_) => None,
+        }
+    }
+
     /// Whether the place is known for a store: a blob that is not there is then nowhere. Else it is
     /// new, a disk is not mounted, or the bucket or its prefix is another.
     ///

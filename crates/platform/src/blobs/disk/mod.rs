@@ -54,6 +54,10 @@ impl Folder {
         self.disk.put(key.as_str(), bytes)
     }
 
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        self.disk.free().ok()
+    }
+
     pub(super) async fn probe(&self) -> Result<(), BlobError> {
         self.on_disk(Disk::try_out).await
     }

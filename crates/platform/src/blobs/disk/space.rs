@@ -123,7 +123,7 @@ impl Disk {
     }
 
     /// Bytes that this user may still write.
-    fn free(&self) -> io::Result<u64> {
+    pub(super) fn free(&self) -> io::Result<u64> {
         let space = statvfs(&self.root)?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
