@@ -108,8 +108,10 @@ fn what_is_shown_holds_no_secret() {
 url = "postgres://tusou:sesame1@db:5432/tusou?sslpassword=sesame2"
 [amqp]
 url = "amqp://tusou:sesame3@mq:5672/%2f"
+further_urls = ["amqp://tusou:sesame3@mq2/%2f"]
 [rabbitmq]
 api_url = "http://tusou:sesame4@mq:15672"
+further_api_urls = ["http://tusou:sesame4@mq2:15672"]
 [elasticsearch]
 username = "elastic"
 password = "sesame5"
@@ -131,6 +133,7 @@ secret_access_key = "sesame8"
         .map(|(key, value)| format!("{key} = {value}"))
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r#"
+    amqp.further_urls = ["amqp://tusou:***@mq2/%2f"]
     amqp.url = "amqp://tusou:***@mq:5672/%2f"
     blobs.access_key_id = "tusou"
     blobs.secret_access_key = "***"
@@ -141,6 +144,7 @@ secret_access_key = "sesame8"
     elasticsearch.username = "elastic"
     models.hub_token = "***"
     rabbitmq.api_url = "http://tusou:***@mq:15672/"
+    rabbitmq.further_api_urls = ["http://tusou:***@mq2:15672/"]
     "#);
 }
 
