@@ -65,6 +65,7 @@ check: build-tools $(TOOLS)/finished ## formatting, lints, docs, licences, unuse
 	RUSTDOCFLAGS=-Dwarnings cargo doc --release --workspace --no-deps --locked --quiet
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
 	$(TOOLS)/bin/cargo-shear --locked
+	deploy/licences --check
 	deploy/check-layout
 	for tests in deploy/tests/test_*.py; do python3 -B -m unittest -q $$tests || exit 1; done
 
