@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use tusou_platform::metric::{Kind, Metric};
 use tusou_platform::{ops, telemetry};
-use tusou_testkit::{Chain, Gallery, Service, World, tusou};
+use tusou_testkit::{Chain, Gallery, Service, World, tusou, wait_until};
 
 use super::operate::Page;
+
+/// For whatever must happen in the end.
+const LIMIT: Duration = Duration::from_secs(60);
 
 const HEAD: &str = "# Metrics
 
@@ -125,18 +128,18 @@ async fn what_processes_export_is_in_the_table() {
         String::from_utf8_lossy(&found.stderr)
     );
     let page = Page::start(&chain.world).await;
-    let operated = page.get("/metrics").await.text;
     let texts = [
         chain.crawler.metrics().await,
         chain.encoder.metrics().await,
         chain.indexer.metrics().await,
         search.metrics().await,
-        operated.clone(),
+        page.get("/metrics").await.text,
     ];
     for ((name, _, metrics), text) in PROCESSES.iter().zip(&texts) {
         check(name, metrics, text);
     }
-    // A queue that nobody takes from is told of all the same; the retry queue has never a consumer.
+    // A queue that nobody takes from is told of all the same; the retry queue has never a consumer. The broker tells of
+    // what is new some seconds late.
     for line in [
         "tusou_queue_consumers{queue=\"images.fetched\"} 1",
         "tusou_queue_consumers{queue=\"images.fetched.retry\"} 0",
@@ -147,10 +150,11 @@ async fn what_processes_export_is_in_the_table() {
         "tusou_broker_up 1",
         "tusou_service_ready{service=\"indexer\"} 1",
     ] {
-        assert!(
-            operated.lines().any(|told| told == line),
-            "{line}:\n{operated}"
-        );
+        wait_until(LIMIT, line, async || {
+            let told = page.get("/metrics").await.text;
+            told.lines().any(|told| told == line)
+        })
+        .await;
     }
     page.end().await;
     drop(search);
