@@ -8,7 +8,8 @@ use crate::args::Migrate;
 use crate::error::Error;
 
 /// What a schema below this version no longer has.
-const EMPTIED: [(i64, &str); 9] = [
+const EMPTIED: [(i64, &str); 10] = [
+    (10, "where pictures and messages are in their traces"),
     (
         9,
         "which models failed for which pictures, and of which model scores are; the scores stay",
