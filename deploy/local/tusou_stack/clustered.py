@@ -21,24 +21,17 @@ NODES = ("a", "b", "c")
 START_SECONDS = 180
 
 # The first forms the cluster and the others join it. Leaders are spread, as they would be over machines.
-CONFIG = """\
-listeners.tcp.1 = 127.0.0.1:{amqp}
-management.tcp.ip = 127.0.0.1
-management.tcp.port = {management}
-default_user = {user}
-default_pass = {password}
-default_user_tags.administrator = true
+CONFIG = (
+    rabbitmq.COMMON
+    + """\
 cluster_formation.peer_discovery_backend = classic_config
 cluster_formation.classic_config.nodes.1 = {first}
 cluster_partition_handling = pause_minority
 queue_leader_locator = balanced
 vm_memory_high_watermark.absolute = 256MB
 disk_free_limit.absolute = 64MB
-collect_statistics_interval = 1000
-log.file = false
-log.console = true
-log.console.level = info
 """
+)
 
 # One core is enough for each, and none of them spins while it waits.
 ERLANG = "-start_epmd false +S 1:1 +SDio 2 +sbwt none +sbwtdcpu none +sbwtdio none"

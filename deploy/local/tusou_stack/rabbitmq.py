@@ -17,22 +17,29 @@ EPMD = "epmd"
 NODE = "tusou@localhost"
 HOME = paths.DATA / "rabbitmq"
 
-CONFIG = """\
+# Of every node of ours, those of a cluster for tests included.
+COMMON = """\
 listeners.tcp.1 = 127.0.0.1:{amqp}
 management.tcp.ip = 127.0.0.1
 management.tcp.port = {management}
-prometheus.tcp.ip = 127.0.0.1
-prometheus.tcp.port = {prometheus}
 default_user = {user}
 default_pass = {password}
 default_user_tags.administrator = true
-vm_memory_high_watermark.absolute = 1GB
-disk_free_limit.absolute = 256MB
 collect_statistics_interval = 1000
 log.file = false
 log.console = true
 log.console.level = info
 """
+
+CONFIG = (
+    COMMON
+    + """\
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = {prometheus}
+vm_memory_high_watermark.absolute = 1GB
+disk_free_limit.absolute = 256MB
+"""
+)
 
 # The port for other nodes, which this node has none of, is on loopback too. Queue depths are a second old
 # at most (5 by default), for those who wait until a queue is empty.
