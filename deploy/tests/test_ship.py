@@ -14,6 +14,7 @@ DEPLOY = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(DEPLOY / "check")]
 sys.dont_write_bytecode = True
 
+import seccomp  # noqa: E402
 from ship import keys, text  # noqa: E402
 
 COMPOSE = DEPLOY / "compose"
@@ -130,6 +131,22 @@ class Images(unittest.TestCase):
                 for name in re.findall(r'(?:include_str|include_bytes|migrate)!\(\s*"([^"]+)"', read(file)):
                     base = file.parent if "migrate!" not in read(file) else next(p for p in file.parents if (p / "Cargo.toml").exists())
                     self.assertTrue(inside(pathlib.Path(os.path.normpath(base / name))), "%s reads %s" % (file, name))
+
+
+class SystemCalls(unittest.TestCase):
+    def test_kubernetes_profile_is_docker_s_without_what_kubernetes_cannot_read(self):
+        docker, made = json.loads(read(seccomp.OF_DOCKER)), json.loads(read(seccomp.OF_KUBERNETES))
+        self.assertEqual(made, seccomp.of_kubernetes(docker))
+        self.assertEqual({key for rule in made["syscalls"] for key in rule}, {"names", "action", "args", "errnoRet"})
+        let_through = {name for rule in made["syscalls"] if rule["action"] == "SCMP_ACT_ALLOW" for name in rule["names"]}
+        self.assertLessEqual({"read", "arch_prctl", "unshare", "clone"}, let_through)
+        self.assertEqual({"mount", "bpf", "clone3", "setns", "init_module"} & let_through, set())
+
+    def test_a_rule_of_one_processor_only_is_not_made_one_of_all(self):
+        docker = json.loads(read(seccomp.OF_DOCKER))
+        docker["syscalls"].append({"names": ["clone"], "action": "SCMP_ACT_ALLOW", "excludes": {"arches": ["arm64"]}})
+        with self.assertRaises(ValueError):
+            seccomp.of_kubernetes(docker)
 
 
 class Addresses(unittest.TestCase):
