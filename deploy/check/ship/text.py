@@ -73,6 +73,15 @@ def memory_limits():
     return limits
 
 
+def seconds_to_end():
+    """The longest that a service takes from SIGTERM to its end."""
+    service = (ROOT / "crates" / "platform" / "src" / "service.rs").read_text(encoding="utf-8")
+    parts = re.findall(r"const (?:DRAIN|LEFTOVERS): Duration = Duration::from_secs\((\d+)\)", service)
+    if len(parts) != 2:
+        raise ValueError("crates/platform/src/service.rs is not read right any more")
+    return sum(map(int, parts))
+
+
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 

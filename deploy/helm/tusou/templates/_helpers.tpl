@@ -56,6 +56,11 @@ operate:
 {{- if $image.digest -}}@{{ $image.digest }}{{- else -}}:{{ default .root.Chart.AppVersion $image.tag }}{{- end -}}
 {{- end -}}
 
+{{/* A value of the configuration as text. Helm reads numbers as floats, and writes ten millions as 1e+07, which is no whole number to us. */}}
+{{- define "tusou.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ printf "%.0f" . }}{{ else }}{{ toString . }}{{ end -}}
+{{- end -}}
+
 {{- define "tusou.blobsOnVolume" -}}
 {{- if hasPrefix "file://" .Values.blobs.url }}true{{ end -}}
 {{- end -}}
@@ -203,6 +208,14 @@ seccompProfile: {{ default (dict "type" "RuntimeDefault") .seccomp | toJson }}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
+{{- end -}}
+
+{{/* Every public address and no other, as peers of a network policy. */}}
+{{- define "tusou.public" -}}
+{{- with .Values.networkPolicy -}}
+- ipBlock: { cidr: 0.0.0.0/0, except: {{ concat .blockedIPv4 .alsoBlockedIPv4 | toJson }} }
+- ipBlock: { cidr: "2000::/3", except: {{ concat .blockedIPv6 .alsoBlockedIPv6 | toJson }} }
+{{- end -}}
 {{- end -}}
 
 {{/* What every pod of a Job has: (dict "root" $) */}}
