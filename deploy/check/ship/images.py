@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 
 from . import keys, text, tools
@@ -68,6 +69,9 @@ def services(project):
                 wrong("has no " + bound)
         if name not in ONE_OFF and "healthcheck" not in service:
             wrong("has no health check")
+        said = service.get("healthcheck", {}).get("test", []) + (service.get("command") or []) + (service.get("entrypoint") or [])
+        if any(re.search(r"\bcurl\b[^|;]*/run/secrets/", words) for words in said):
+            wrong("has a secret among the arguments of curl")
         for port in service.get("ports", []):
             if port.get("host_ip") != "127.0.0.1":
                 wrong("publishes a port beyond loopback")
