@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tusou_contract::{Disposition, Message, MessageError, Queue, Verdict};
 
 use super::publisher::{Letter, Posted};
+use super::table::{insert_number, insert_text};
 use super::{BrokerError, Publisher, header};
 use crate::backoff::Backoff;
 use crate::config::Amqp;
@@ -304,15 +305,10 @@ fn text<'a>(inner: &'a lapin::message::Delivery, header: &str) -> Option<&'a str
 /// The headers that say for which attempt a message is, and of what the last one failed.
 fn because(attempt: u32, error: &dyn Verdict) -> FieldTable {
     let mut headers = FieldTable::default();
-    let attempt = AMQPValue::LongLongInt(attempt.into());
-    headers.insert(header::ATTEMPT.into(), attempt);
+    insert_number(&mut headers, header::ATTEMPT, attempt.into());
     insert_text(&mut headers, header::REASON, error.reason());
     insert_text(&mut headers, header::DETAIL, &in_words(error));
     headers
-}
-
-fn insert_text(headers: &mut FieldTable, key: &str, value: &str) {
-    headers.insert(key.into(), AMQPValue::LongString(value.into()));
 }
 
 impl fmt::Debug for Delivery {

@@ -1,12 +1,13 @@
 //! Flag queues: a word for processes that have no database. Its presence is the word.
 
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::FieldTable;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::connection::in_time;
 use super::publisher::{Letter, Posted};
+use super::table::{insert_number, insert_text};
 use super::{Broker, BrokerError, header};
 
 impl Broker {
@@ -27,11 +28,11 @@ impl Broker {
             (header::WHY, why),
             (header::SINCE, &since),
         ] {
-            arguments.insert(key.into(), AMQPValue::LongString(value.into()));
+            insert_text(&mut arguments, key, value);
         }
         // What asks for the flag is gone before anybody could read it.
-        arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(0));
-        arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(1));
+        insert_number(&mut arguments, "x-message-ttl", 0);
+        insert_number(&mut arguments, "x-max-length", 1);
         in_time("a flag", async {
             let channel = self.channel().await?;
             channel

@@ -20,6 +20,7 @@ mod nodes;
 mod one_by_one;
 mod publisher;
 mod subscription;
+mod table;
 mod topology;
 
 pub use connection::Broker;

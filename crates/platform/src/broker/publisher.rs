@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 use tusou_contract::{Message, Queue};
 
+use super::table::insert_text;
 use super::{BrokerError, Unpublished, header};
 use crate::trace::TraceParent;
 
@@ -230,8 +231,7 @@ impl Line {
 fn headers(trace: Option<&TraceParent>) -> FieldTable {
     let mut headers = FieldTable::default();
     if let Some(trace) = trace {
-        let text = AMQPValue::LongString(trace.to_string().into());
-        headers.insert(header::TRACE.into(), text);
+        insert_text(&mut headers, header::TRACE, &trace.to_string());
     }
     headers
 }

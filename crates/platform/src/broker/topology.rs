@@ -3,10 +3,11 @@
 
 use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::FieldTable;
 use tusou_contract::Queue;
 
 use super::BrokerError;
+use super::table::{insert_number, insert_text};
 use crate::config::Amqp;
 
 /// Deliveries after which the broker itself parks a message, since RabbitMQ 3.10 counts every
@@ -22,12 +23,12 @@ pub(super) async fn declare(channel: &Channel, config: &Amqp) -> Result<(), Brok
 
         let mut arguments = bounded(config);
         dead_letter_to(&mut arguments, &dead);
-        insert(&mut arguments, "x-delivery-limit", DELIVERY_LIMIT);
+        insert_number(&mut arguments, "x-delivery-limit", DELIVERY_LIMIT);
         declare_one(channel, queue.name(), arguments).await?;
 
         let mut arguments = bounded(config);
         dead_letter_to(&mut arguments, queue.name());
-        insert(
+        insert_number(
             &mut arguments,
             "x-message-ttl",
             config.retry_after_ms.into(),
@@ -40,7 +41,7 @@ pub(super) async fn declare(channel: &Channel, config: &Amqp) -> Result<(), Brok
 fn bounded(config: &Amqp) -> FieldTable {
     let mut arguments = FieldTable::default();
     insert_text(&mut arguments, "x-queue-type", "quorum");
-    insert(&mut arguments, "x-max-length", config.queue_limit.into());
+    insert_number(&mut arguments, "x-max-length", config.queue_limit.into());
     // Without it a full queue drops its head.
     insert_text(&mut arguments, "x-overflow", "reject-publish");
     arguments
@@ -51,14 +52,6 @@ fn dead_letter_to(arguments: &mut FieldTable, queue: &str) {
     insert_text(arguments, "x-dead-letter-routing-key", queue);
     // The other strategy loses what the target cannot take.
     insert_text(arguments, "x-dead-letter-strategy", "at-least-once");
-}
-
-fn insert(arguments: &mut FieldTable, key: &str, value: i64) {
-    arguments.insert(key.into(), AMQPValue::LongLongInt(value));
-}
-
-fn insert_text(arguments: &mut FieldTable, key: &str, value: &str) {
-    arguments.insert(key.into(), AMQPValue::LongString(value.into()));
 }
 
 async fn declare_one(

@@ -16,6 +16,7 @@ use elasticsearch::http::transport::Transport;
 use super::ElasticError;
 use super::connect::in_words;
 use super::error::{MAX_REASON, cut, cut_to, words_of};
+use crate::backoff::Backoff;
 
 /// How long a node is passed over after its first failure; then twice as long each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -149,18 +150,18 @@ impl Nodes {
     ) -> Result<(u16, Bytes), ElasticError> {
         let begun = Instant::now();
         let deadline = begun + within;
-        let mut wait = FIRST_WAIT;
+        let mut backoff = Backoff::new(FIRST_WAIT, PATIENCE);
         loop {
             let failed = match self.round(&request, deadline).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
+            let wait = backoff.next_wait();
             let next = Instant::now() + wait;
             if !failed.may_pass || next >= deadline.min(begun + PATIENCE) {
                 return Err(ElasticError::Away(failed.in_words()));
             }
             tokio::time::sleep(wait).await;
-            wait *= 2;
         }
     }
 
