@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 import unittest
 
 DEPLOY = pathlib.Path(__file__).resolve().parents[1]
@@ -46,7 +47,7 @@ class Keys(unittest.TestCase):
 
     def test_units_give_secrets_by_credentials_only(self):
         direct = {keys.variable(key) for key in keys.secrets()}
-        for file in UNITS.rglob("*.service"):
+        for file in sorted(UNITS.glob("*.service")) + sorted(UNITS.glob("drop-ins/*.conf")):
             set_here = dict(re.findall(r"\b(TUSOU_\w+)=(\S*)", read(file)))
             self.assertEqual(set(set_here) & direct, set(), file.name)
             given = set(re.findall(r"^LoadCredential=([a-z-]+):", read(file), re.M))
@@ -76,6 +77,28 @@ class Units(unittest.TestCase):
         drop_in = read(UNITS / "drop-ins" / "no-chromium.conf")
         for wanted in NOT_THE_CRAWLER:
             self.assertIn("\n%s\n" % wanted, drop_in)
+
+
+class Handbook(unittest.TestCase):
+    """What docs/deploy.md has people type for the units."""
+
+    PAGE = read(DEPLOY.parent / "docs" / "deploy.md")
+
+    def test_the_file_for_all_units_holds_what_each_can_start_with(self):
+        shown = tomllib.loads(re.search(r"^```toml\n(.*?)^```", self.PAGE, re.M | re.S)[1])
+        found = {"%s.%s" % (section, key) for section, values in shown.items() for key in values}
+        self.assertLessEqual(found, keys.known())
+        # A name without its secret is refused, and no unit has the secrets of all.
+        self.assertEqual(found & (keys.secrets() | {"elasticsearch.username", "blobs.access_key_id", "operator.listen"}), set())
+        # Units write below /var/lib/tusou and nowhere else.
+        self.assertEqual(found & {"blobs.url", "models.folder"}, set())
+
+    def test_the_table_of_secrets_is_what_the_units_load(self):
+        table = re.search(r"^\| \| `database-url`.*?\n\n", self.PAGE, re.M | re.S)[0]
+        head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.strip().split("\n")]
+        told = {row[0].strip("`"): {name.strip("`") for name, cell in zip(head[1:], row[1:]) if cell} for row in rows}
+        loaded = {file.stem: set(re.findall(r"^LoadCredential=([a-z-]+):", read(file), re.M)) for file in UNITS.glob("*.service")}
+        self.assertEqual(told, loaded)
 
 
 class Accounts(unittest.TestCase):

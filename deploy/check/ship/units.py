@@ -15,10 +15,11 @@ EXPOSURE = {"crawler": 24, "encoder": 15, "indexer": 13, "migrate": 13, "operate
 
 # By unit, the drop-ins that can be put to it.
 DROP_INS = {
-    "crawler": ["no-chromium", "public-addresses-only"],
-    "encoder": ["cuda", "stores-only"],
+    "crawler": ["bucket", "no-chromium", "public-addresses-only"],
+    "encoder": ["bucket", "cuda", "stores-only"],
     "indexer": ["stores-only"],
-    "operate": ["stores-only"],
+    "operate": ["bucket", "stores-only"],
+    "search": ["bucket"],
 }
 
 
