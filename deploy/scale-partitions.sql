@@ -7,6 +7,12 @@
 \pset footer off
 SET synchronous_commit = off;
 SET client_min_messages = warning;
+-- As the crawler plans (crates/platform/src/database.rs).
+SET plan_cache_mode = force_generic_plan;
+SET enable_seqscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET jit = off;
 
 CREATE FUNCTION id_of(i bigint, parts int) RETURNS bigint IMMUTABLE LANGUAGE sql AS
     $$ SELECT CASE WHEN parts = 1 THEN i ELSE ((i / 100 % parts) << 40) + i END $$;
@@ -81,8 +87,10 @@ CREATE FUNCTION look(suffix text, parts int) RETURNS void LANGUAGE sql AS $$
     SELECT timed('a page by its id, 20,000 times', suffix, format('SELECT many(''SELECT url FROM pages%1$s WHERE page_id = $1'', 20000, %2$s)', suffix, parts));
     SELECT timed('what a page shows, 20,000 times', suffix, format('SELECT many(''SELECT alt FROM page_images%1$s WHERE page_id = $1'', 20000, %2$s)', suffix, parts));
     SELECT timed('who shows an address, 20,000 times', suffix, format('SELECT many(''SELECT page_id FROM page_images%1$s WHERE image_url_id = $1'', 20000, %2$s)', suffix, parts));
+    -- With the range of its ids, so that one part is looked at.
     SELECT timed('due pages of a host, 20,000 times', suffix, format(
-        'SELECT many(''SELECT url FROM pages%1$s WHERE host_id = ($1 & ((1::bigint << 40) - 1)) / 100 AND state = ''''due'''' ORDER BY depth, page_id LIMIT 8'', 20000, %2$s)',
+        'SELECT many(''SELECT url FROM pages%1$s WHERE host_id = ($1 & ((1::bigint << 40) - 1)) / 100 AND state = ''''due''''
+              AND page_id >= ($1 >> 40) << 40 AND page_id < (($1 >> 40) + 1) << 40 ORDER BY depth, page_id LIMIT 8'', 20000, %2$s)',
         suffix, parts));
 $$;
 SELECT look('_whole', 1), look('_parted', 16) \g /dev/null
