@@ -13,20 +13,23 @@ say() {
     echo "$(basename -- "$0"): $*"
 }
 
-# The addresses as `tusou` finds them: variables, then $TUSOU_CONFIG, ./tusou.toml or the local
-# stack's file, then the defaults. The password goes into PGPASSWORD, so that no process list has it.
+# The addresses as `tusou` finds them: variables, then $TUSOU_CONFIG, ./tusou.toml, the local stack's
+# file or /etc/tusou/tusou.toml, then the defaults. The password goes into PGPASSWORD, so that no process list has it.
 addresses() {
     python3 - "$HERE/../.stack/tusou.toml" <<'PYTHON'
 import os, pathlib, shlex, sys, urllib.parse
 
 DEFAULTS = {"database": "postgres://tusou@127.0.0.1:5432/tusou", "blobs": "file:///var/lib/tusou/blobs"}
-NAMED = {"sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "host": "PGHOST", "port": "PGPORT"}
+NAMED = {
+    "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
+    "host": "PGHOST", "port": "PGPORT",
+}
 
 
 def file():
     if os.environ.get("TUSOU_CONFIG"):
         return pathlib.Path(os.environ["TUSOU_CONFIG"])
-    for path in (pathlib.Path("tusou.toml"), pathlib.Path(sys.argv[1])):
+    for path in (pathlib.Path("tusou.toml"), pathlib.Path(sys.argv[1]), pathlib.Path("/etc/tusou/tusou.toml")):
         if path.exists():
             return path
 
@@ -105,13 +108,19 @@ ask() {
 
 # Copies the blobs that the second folder lacks. A blob never changes, so one of the same name and
 # size is there; what a broken-off copy left has another size. What is being written (`…#1`) is no blob.
+# Lists of names lie meanwhile beside the copy and not in /tmp, which is small in containers: some gigabytes
+# for ten million pictures.
 copy_blobs() {
     local from=$1 to=$2 lists there=0
     [[ -d $from ]] || die "$from is not there: see what blobs.url says, and that its disk is mounted"
     mkdir -p -- "$to"
-    lists=$(mktemp -d)
-    list_blobs "$from" >"$lists/from"
-    list_blobs "$to" >"$lists/to"
+    lists=$to/lists
+    rm -rf -- "$lists" # of one that was killed
+    mkdir -- "$lists"
+    # shellcheck disable=SC2064 # the name of now: the variable is gone by then
+    trap "rm -rf -- ${lists@Q}" EXIT
+    TMPDIR=$lists list_blobs "$from" >"$lists/from"
+    TMPDIR=$lists list_blobs "$to" >"$lists/to"
     LC_ALL=C comm -23 "$lists/from" "$lists/to" | cut -d' ' -f2- >"$lists/missing"
     there=$(wc -l <"$lists/missing")
     # A blob that `tusou gc` takes away meanwhile has no row, and is left out.

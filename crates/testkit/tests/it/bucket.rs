@@ -1,5 +1,6 @@
 //! The whole chain with its blobs in a bucket.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::backup::deploy;
@@ -67,6 +68,27 @@ async fn pictures_are_found_whose_blobs_lie_in_a_bucket_that_was_away() {
         "{said}"
     );
     assert!(kept.path().join("database.dump").is_file() && !kept.path().join("blobs").exists());
+    let blobs = chain.world.config.blobs.clone();
+    chain.end().await;
+
+    // Restored elsewhere, before the same bucket: each row has its blob, and an index is made of the rows.
+    let mut world = World::new("bucket_restored").await;
+    world.config.blobs = blobs;
+    let options = [Path::new("--force"), Path::new("--new-index"), kept.path()];
+    let restored = deploy("restore", &world, &options).await;
+    assert!(restored.status.success(), "{restored:?}");
+    let said = String::from_utf8_lossy(&restored.stdout).into_owned();
+    assert!(said.contains(&bucket), "{said}");
+    let checked = tusou(&world, &["gc", "--dry-run", "--json"]).await;
+    assert!(checked.status.success(), "{checked:?}");
+    let chain = Chain::start(world).await;
+    wait_until(LIMIT, "all to be brought right", async || {
+        let repaired = tusou(&chain.world, &["reconcile", "--repair"]).await;
+        repaired.status.success()
+    })
+    .await;
+    chain.done().await;
+    gallery.check(&chain.shown().await);
 
     // One that is lost is told by the same command.
     let original = folder.join(format!("originals/{}", &id.to_string()[..2]));
