@@ -115,8 +115,12 @@ impl Report {
         self.held_back + self.beyond_repair.count + self.past_messages()
     }
 
-    /// Lost indexes, and documents of no image: no message brings those right.
+    /// Lost indexes, documents of no image, and every picture where no index is written yet, as after a restore
+    /// that forgot the indexes: no message brings those right.
     fn past_messages(&self) -> u64 {
+        if self.indexes.is_empty() {
+            return self.encoded;
+        }
         let indexes = self.indexes.iter();
         indexes
             .map(|index| u64::from(index.lost) + index.foreign)
@@ -319,6 +323,18 @@ mod tests {
         assert!(text.contains("messages wait in images.fetched,"), "{text}");
         assert!(text.contains("1 beyond repair"), "{text}");
         assert!(text.contains("3 documents of no image"), "{text}");
+    }
+
+    #[test]
+    fn all_differs_where_no_index_is_written() {
+        let mut report = Report {
+            images: 30,
+            encoded: 30,
+            ..Report::default()
+        };
+        assert_eq!((report.lost(), report.unrepaired()), (30, 30));
+        report.indexes.push(Index::default());
+        assert_eq!((report.lost(), report.unrepaired()), (0, 0));
     }
 
     #[test]
