@@ -135,6 +135,16 @@ class Images(unittest.TestCase):
             self.assertEqual(ends[name][-1], "10001:10001", name)
         self.assertEqual(ends["services"], [], "it is as `base`")
 
+    def test_licences_go_with_what_is_handed_on(self):
+        for stage in re.split(r"^(?=FROM )", read(COMPOSE / "Dockerfile"), flags=re.M)[1:]:
+            name = re.match(r"FROM (\S+) AS (\S+)", stage)
+            if name[2] in ("base", "encoder-cuda"):
+                self.assertIn("\nCOPY LICENSE THIRD-PARTY.md /usr/share/doc/tusou/\n", stage, name[2])
+            elif "/out/lib/libonnxruntime.so" in stage:
+                self.assertRegex(stage, "LICENSE.*ThirdPartyNotices.txt.* /out/lib/", name[2])
+            elif name[2] not in ("build", "models", "runtime-cuda"):
+                self.assertIn(name[1], ("base", "services"), "%s has its licences from neither" % name[2])
+
     def test_the_builder_is_given_what_the_build_reads_and_no_more(self):
         lines = read(COMPOSE / "Dockerfile.dockerignore").split("\n")
         lines = [line for line in lines if line and not line.startswith("#")]
