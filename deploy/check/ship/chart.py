@@ -62,7 +62,7 @@ def _refused(helm):
     found = []
     values = (
         "config.TUSOU_AMQP_URL=x", "crawler.replica=2", "images.crawler.tag=latest", "models.fetch={sscd}", "backup.enabled=true",
-        "networkPolicy.stores.postgres.to=null", "fullnameOverride=1.pictures",
+        "crawler.autoscaling.enabled=true", "encoder.contact=x", "operate.replicas=2", "networkPolicy.stores.postgres.to=null", "fullnameOverride=1.pictures",
     )
     for wrong in values:
         try:
