@@ -36,6 +36,18 @@ pub enum DatabaseError {
         #[source]
         cause: sqlx::Error,
     },
+    /// Its certificate is not one to trust.
+    #[error(
+        "Postgres at {server} has a certificate that is not trusted; `sslrootcert` in database.url \
+         must name its authority's file, and the host must be one that the certificate names"
+    )]
+    Certificate {
+        /// As [`DatabaseError::Connect::server`].
+        server: String,
+        /// Why.
+        #[source]
+        cause: sqlx::Error,
+    },
     /// The schema is older than this build.
     #[error(
         "the database's schema is at version {found}, this build needs {wanted}: run `tusou migrate`"
@@ -142,6 +154,11 @@ async fn await_server(options: &PgConnectOptions) -> Result<(), DatabaseError> {
             Ok(Err(cause)) => cause,
             Err(_) => sqlx::Error::PoolTimedOut,
         };
+        // Only here: a certificate that runs out under a service at work may be mended under it.
+        if is_certificate(&cause) {
+            let server = server(options);
+            return Err(DatabaseError::Certificate { server, cause });
+        }
         if !is_transient(&cause) || started.elapsed() >= PATIENCE {
             let server = server(options);
             return Err(DatabaseError::Connect { server, cause });
@@ -258,6 +275,15 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
         _ => false,
     }
+}
+
+/// Whether the handshake failed by the server's certificate.
+fn is_certificate(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Io(error) = error else {
+        return false;
+    };
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// Judges a SQLSTATE: <https://www.postgresql.org/docs/15/errcodes-appendix.html>.

@@ -10,6 +10,7 @@ from . import (
     chromium,
     clustered,
     elasticsearch,
+    guarded,
     handbook,
     nasm,
     onnxruntime,
@@ -158,6 +159,11 @@ def cluster(options):
     clustered.run(options.folder, options.ports)
 
 
+def guard(options):
+    """Runs Postgres and RabbitMQ with TLS alone for a test, until the input ends."""
+    guarded.run(options.folder, options.ports)
+
+
 def _up_stores(wanted, with_pack):
     """Starts the wanted stores, gets what the services need, and returns the configuration."""
     paths.make_folders()
@@ -233,5 +239,10 @@ def _parser():
     five.add_argument("folder", metavar="FOLDER", help="where all of it goes")
     five.add_argument(
         "ports", nargs=10, type=int, metavar="PORT", help="AMQP, management and distribution of each node, and epmd"
+    )
+    six = command("guarded", guard)
+    six.add_argument("folder", metavar="FOLDER", help="with ca.pem, node.pem and node.key; all else goes there")
+    six.add_argument(
+        "ports", nargs=5, type=int, metavar="PORT", help="Postgres, AMQP, management, distribution and epmd"
     )
     return parser

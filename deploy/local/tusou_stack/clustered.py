@@ -5,15 +5,12 @@ command holds its standard input: lines say which node to kill or to start again
 """
 
 import json
-import os
 import pathlib
 import secrets
-import signal
-import subprocess
 import sys
-import time
 
 from . import account, paths, ports, rabbitmq
+from .children import Children
 from .say import StackError
 from .secrets_file import USER
 
@@ -33,17 +30,14 @@ disk_free_limit.absolute = 64MB
 """
 )
 
-# One core is enough for each, and none of them spins while it waits.
-ERLANG = "-start_epmd false +S 1:1 +SDio 2 +sbwt none +sbwtdcpu none +sbwtdio none"
-
 
 class _Cluster:
-    def __init__(self, folder, numbers):
+    def __init__(self, folder, numbers, children):
         self.folder = folder
         self.epmd_port = numbers[-1]
         self.numbers = {name: numbers[3 * place : 3 * place + 3] for place, name in enumerate(NODES)}
         self.password = secrets.token_hex(12)
-        self.running = {}
+        self.children = children
 
     def prepare(self):
         cookie = secrets.token_hex(12)
@@ -65,8 +59,8 @@ class _Cluster:
 
     def start_epmd(self):
         _, erlang, env = rabbitmq.programs(self.folder, self.epmd_port)
-        self.running["epmd"] = self._run("epmd", rabbitmq.epmd(erlang, self.epmd_port), self.folder, env)
-        self._wait(["epmd"], lambda _: ports.is_open(self.epmd_port))
+        self.children.start("epmd", rabbitmq.epmd(erlang, self.epmd_port), self.folder, env)
+        self.children.wait(["epmd"], lambda _: ports.is_open(self.epmd_port))
 
     def start(self, names):
         """Starts them at once, and waits until each is well."""
@@ -74,18 +68,9 @@ class _Cluster:
             home = self.folder / name
             server, _, env = rabbitmq.programs(home, self.epmd_port)
             env.update(rabbitmq.environment(home, _node(name), self.numbers[name][2]))
-            env["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = ERLANG
-            self.running[name] = self._run(name, list(account.prefix()) + [str(server)], home, env)
-        self._wait(names, lambda name: rabbitmq.is_well(self.api(name), self.numbers[name][0], self.password))
-
-    def kill(self, name):
-        """As a crash does: the launcher and the server, which share a session."""
-        child = self.running.pop(name)
-        try:
-            os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        child.wait()
+            env["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = rabbitmq.SMALL
+            self.children.start(name, list(account.prefix()) + [server], home, env)
+        self.children.wait(names, lambda name: rabbitmq.is_well(self.api(name), self.numbers[name][0], self.password))
 
     def api(self, name):
         return "http://%s:%d" % (ports.HOST, self.numbers[name][1])
@@ -99,31 +84,6 @@ class _Cluster:
             "api": ["http://%s:%d" % (credentials, self.numbers[name][1]) for name in NODES],
         }
 
-    def _run(self, name, command, home, env):
-        with open(self.folder / (name + ".log"), "ab") as output:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=env,
-                cwd=str(home),
-                start_new_session=True,
-            )
-
-    def _wait(self, names, is_up):
-        end = time.monotonic() + START_SECONDS
-        waiting = list(names)
-        while True:
-            waiting = [name for name in waiting if not is_up(name)]
-            if not waiting:
-                return
-            for name in waiting:
-                if self.running[name].poll() is not None or time.monotonic() > end:
-                    log = (self.folder / (name + ".log")).read_text(errors="replace")
-                    raise StackError("%s is not up.\n%s" % (name, "\n".join(log.splitlines()[-25:])))
-            time.sleep(0.2)
-
 
 def run(folder, numbers):
     """Starts all, prints one line of JSON when they are one cluster, and obeys until the input ends."""
@@ -131,10 +91,8 @@ def run(folder, numbers):
     with paths.locked():
         paths.make_folders()
         rabbitmq.obtain()
-    cluster = _Cluster(folder, numbers)
-    # A test runner that gives up says SIGTERM.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
+    with Children(folder, START_SECONDS) as children:
+        cluster = _Cluster(folder, numbers, children)
         cluster.prepare()
         cluster.start_epmd()
         cluster.start(NODES[:1])
@@ -145,17 +103,14 @@ def run(folder, numbers):
             if len(words) != 2 or words[1] not in NODES:
                 raise StackError("`%s` is no command: say `kill` or `start`, and a node" % line.strip())
             action, name = words
-            if action == "kill" and name in cluster.running:
-                cluster.kill(name)
+            if action == "kill" and name in children:
+                children.kill(name)
                 print("killed " + name, flush=True)
-            elif action == "start" and name not in cluster.running:
+            elif action == "start" and name not in children:
                 cluster.start([name])
                 print("started " + name, flush=True)
             else:
                 raise StackError("`%s` cannot be done now" % line.strip())
-    finally:
-        for name in list(cluster.running):
-            cluster.kill(name)
 
 
 def _node(name):

@@ -29,7 +29,7 @@ log_line_prefix = '%m [%p] %d '
 
 def obtain():
     """Finds Postgres on the machine, or gets it."""
-    _programs()
+    programs()
 
 
 def start():
@@ -37,7 +37,7 @@ def start():
     if processes.already_runs(NAME):
         return
     ports.must_be_free(NAME)
-    binaries, env = _programs()
+    binaries, env = programs()
     _make_cluster(binaries, env)
     (CLUSTER / "postmaster.pid").unlink(missing_ok=True)  # left by a kill; ours is known not to run
     say("starting Postgres on port %d" % ports.port(NAME))
@@ -51,7 +51,7 @@ def start():
 def wait():
     """Waits until the server answers, then makes sure of the database."""
     processes.wait_until(NAME, ready, 60, "answer")
-    binaries, env = _programs()
+    binaries, env = programs()
     env = dict(env, PGPASSWORD=password("database"))
     where = ["-h", ports.HOST, "-p", str(ports.port(NAME)), "-U", USER]
     query = "select 1 from pg_database where datname = '%s'" % DATABASE
@@ -62,7 +62,7 @@ def wait():
 
 def ready():
     """Whether the server accepts connections."""
-    binaries, env = _programs()
+    binaries, env = programs()
     command = [binaries / "pg_isready", "-q", "-h", ports.HOST, "-p", str(ports.port(NAME))]
     return subprocess.run(command, env=env).returncode == 0
 
@@ -72,7 +72,7 @@ def url(database=DATABASE):
     return "postgres://%s:%s@%s:%d/%s" % (USER, password("database"), ports.HOST, ports.port(NAME), database)
 
 
-def _programs():
+def programs():
     """The folder of Postgres's programs, and the environment that they need."""
     env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "HOME": str(paths.STACK)}
     for candidate in _installed():
@@ -107,18 +107,23 @@ def _make_cluster(binaries, env):
         account.own(secret)
         account.own(part)
         try:
-            run(
-                list(account.prefix())
-                + [binaries / "initdb", "-D", part, "-U", USER, "--pwfile", secret]
-                + ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"],
-                "initdb",
-                env=env,
-                cwd=paths.STACK,
-            )
+            make_cluster(binaries, env, part, secret)
         finally:
             secret.unlink()
         with open(part / "postgresql.conf", "a") as settings:
             settings.write(SETTINGS)
+
+
+def make_cluster(binaries, env, folder, secret):
+    """Makes a cluster in an empty folder; `secret` is the file with the superuser's password."""
+    run(
+        list(account.prefix())
+        + [binaries / "initdb", "-D", folder, "-U", USER, "--pwfile", secret]
+        + ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"],
+        "initdb",
+        env=env,
+        cwd=paths.STACK,
+    )
 
 
 def _check_cluster():

@@ -6,19 +6,17 @@ runs this command holds its standard input: lines say which node to kill, and it
 
 import base64
 import json
-import os
 import pathlib
 import secrets
 import shutil
-import signal
 import ssl
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 
 from . import account, elasticsearch, paths, ports
+from .children import Children
 from .say import StackError
 
 NODES = ("a", "b")
@@ -64,26 +62,21 @@ def run(folder, node_ports):
         paths.make_folders()
         elasticsearch.obtain()
     password = secrets.token_hex(12)
-    running = {}
-    # A test runner that gives up says SIGTERM.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
+    with Children(folder, START_SECONDS) as children:
         _prepare(folder, node_ports, password)
         for name in NODES:
-            running[name] = _start(folder / name)
+            _start(children, name, folder / name)
         urls = ["https://%s:%d" % (ports.HOST, http) for http, _ in node_ports]
-        _wait(folder, urls[0], password, running)
+        ask = _asking(folder, urls[0], password)
+        children.wait(NODES, lambda _: ask() == len(NODES))
         ready = {"urls": urls, "username": "elastic", "password": password}
         print(json.dumps(ready), flush=True)
         for line in sys.stdin:
             name = line.strip()
-            if name not in running:
+            if name not in children:
                 raise StackError("there is no node `%s`" % name)
-            _kill(running.pop(name))
+            children.kill(name)
             print("killed " + name, flush=True)
-    finally:
-        for child in running.values():
-            _kill(child)
 
 
 def _prepare(folder, node_ports, password):
@@ -145,20 +138,13 @@ def _environment(home):
     return dict(elasticsearch.environment(home), ES_PATH_CONF=str(home / "config"))
 
 
-def _start(home):
-    with open(home / "console.log", "ab") as output:
-        return subprocess.Popen(
-            list(account.prefix()) + [str(elasticsearch.HOME / "bin" / "elasticsearch")],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=_environment(home),
-            cwd=str(home),
-            start_new_session=True,
-        )
+def _start(children, name, home):
+    command = list(account.prefix()) + [elasticsearch.HOME / "bin" / "elasticsearch"]
+    children.start(name, command, home, _environment(home))
 
 
-def _wait(folder, url, password, running):
+def _asking(folder, url, password):
+    """Asks how many nodes are one cluster; 0 while nobody says."""
     context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
     credentials = base64.b64encode(("elastic:" + password).encode()).decode()
     request = urllib.request.Request(
@@ -167,28 +153,12 @@ def _wait(folder, url, password, running):
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
-    end = time.monotonic() + START_SECONDS
-    while True:
+
+    def ask():
         try:
             with opener.open(request, timeout=5) as answer:
-                if json.load(answer)["number_of_nodes"] == len(NODES):
-                    return
+                return json.load(answer)["number_of_nodes"]
         except (OSError, urllib.error.URLError, ValueError, KeyError):
-            pass
-        for name, child in running.items():
-            if child.poll() is not None or time.monotonic() > end:
-                raise StackError("node %s is not up.\n%s" % (name, _tail(folder / name / "console.log")))
-        time.sleep(0.2)
+            return 0
 
-
-def _tail(log):
-    return "\n".join(log.read_text(errors="replace").splitlines()[-25:])
-
-
-def _kill(child):
-    """Kills a node as a crash does: its launcher and its server, which share a session."""
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    child.wait()
+    return ask

@@ -1,4 +1,4 @@
-//! What is behind TLS. Elasticsearch with security on: TLS, a password, two nodes of which one is killed. In a test program of its own,
+//! What is behind TLS and passwords. Elasticsearch with security on: TLS, a password, two nodes of which one is killed. In a test program of its own,
 //! since it starts a cluster of its own: two nodes of 384 MB, from the distribution that the local stack unpacked.
 //!
 //! An API key cannot be tried on it: the distribution that tests use lacks what its index of keys wants. How the header
@@ -9,6 +9,8 @@
 mod bucket;
 mod certificates;
 mod cluster;
+mod guarded;
+mod rights;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
