@@ -155,10 +155,7 @@ impl Broker {
             )
             .await
             .map_err(|error| BrokerError::of(&format!("to look at `{queue}`"), &error))?;
-        // One that is dropped closes some time later, and a connection that ends in its midst calls that an error.
-        if let Err(error) = channel.close(200, "done".into()).await {
-            tracing::debug!(%error, "a channel was gone before it was closed");
-        }
+        end(&channel).await;
         Ok(declared.message_count())
     }
 
@@ -167,7 +164,10 @@ impl Broker {
         &self,
         batch: &[Outgoing],
     ) -> Result<Vec<Result<(), super::Unpublished>>, BrokerError> {
-        self.publisher().await?.publish(batch).await
+        let publisher = self.publisher().await?;
+        let published = publisher.publish(batch).await;
+        publisher.close().await;
+        published
     }
 
     /// Whether the connection stands, as far as this side knows.
@@ -190,6 +190,14 @@ impl Broker {
             .create_channel()
             .await
             .map_err(|error| BrokerError::of("a channel", &error))
+    }
+}
+
+/// Closes a channel. One that is only dropped closes some time later, and a connection that ends in the midst of
+/// that calls it an error, in the log of whoever looks for one.
+pub(super) async fn end(channel: &Channel) {
+    if let Err(error) = channel.close(200, "done".into()).await {
+        tracing::debug!(%error, "a channel was gone before it was closed");
     }
 }
 

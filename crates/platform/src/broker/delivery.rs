@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lapin::options::{BasicAckOptions, BasicNackOptions};
@@ -19,8 +20,8 @@ use crate::config::Amqp;
 use crate::telemetry::chain;
 use crate::trace::{Span, TraceParent};
 
-/// The longest that a message waits for room in a full retry or dead queue, before it is given
-/// back. A given-back message is delivered again at once, so this is also the pace of trying.
+/// The longest that a message waits for room in a full retry or dead queue. One that is given back
+/// after it is delivered again at once, so this is also the pace of trying.
 const ROOM_WAIT: Duration = Duration::from_secs(20);
 /// The header in which a quorum queue counts how often it had a message back.
 pub(super) const DELIVERY_COUNT: &str = "x-delivery-count";
@@ -45,6 +46,8 @@ pub(super) struct Desk {
     publisher: Publisher,
     max_attempts: u32,
     max_deliveries: u32,
+    /// Whether the retry queue had no room for the last message that was to be tried again.
+    no_retries: AtomicBool,
 }
 
 impl Desk {
@@ -54,6 +57,7 @@ impl Desk {
             publisher,
             max_attempts: config.max_attempts,
             max_deliveries: config.max_deliveries,
+            no_retries: AtomicBool::new(false),
         }
     }
 
@@ -181,6 +185,10 @@ impl Delivery {
     /// the reason. While the retry or dead queue is full it waits up to 20 s, then gives the message
     /// back.
     ///
+    /// But a retry for which the retry queue has no room in that time is a dead letter at once, and so
+    /// are those after it until there is room again. Where work and retry queue are both full of what
+    /// fails, neither takes from the other any more, and what would succeed waits behind it for ever.
+    ///
     /// A message that would come to the quarantine only because it is given back again goes by the
     /// retry queue instead, where the broker forgets its deliveries: an outage looks like no killer.
     ///
@@ -212,14 +220,31 @@ impl Delivery {
             }
             Disposition::Retry { .. } if self.attempt() < self.desk.max_attempts => {
                 let headers = because(self.attempt() + 1, error);
-                self.rest(headers).await
+                let obituary = self.obituary(error);
+                let target = self.queue().retry_name();
+                let known = self.desk.no_retries.load(Ordering::Relaxed);
+                let patience = if known { Duration::ZERO } else { ROOM_WAIT };
+                let taken = self.post(&target, headers, patience).await?;
+                self.desk.no_retries.store(!taken, Ordering::Relaxed);
+                if taken {
+                    self.ack().await?;
+                    return Ok(Settled::Later);
+                }
+                let message = self.id();
+                tracing::warn!(queue = target, message, "it is full: parked at once");
+                self.bury(obituary).await
             }
             Disposition::Retry { .. } | Disposition::DeadLetter => {
-                let headers = self.obituary(error);
-                let target = self.queue().dead_name();
-                self.hand_over(&target, headers, Settled::Dead).await
+                let obituary = self.obituary(error);
+                self.bury(obituary).await
             }
         }
+    }
+
+    /// To the dead queue.
+    async fn bury(self, obituary: FieldTable) -> Result<Settled, BrokerError> {
+        let target = self.queue().dead_name();
+        self.hand_over(&target, obituary, Settled::Dead).await
     }
 
     /// To the retry queue, to come back after its time.
@@ -233,13 +258,29 @@ impl Delivery {
     async fn hand_over(
         self,
         target: &str,
-        mut headers: FieldTable,
+        headers: FieldTable,
         settled: Settled,
     ) -> Result<Settled, BrokerError> {
+        if self.post(target, headers, ROOM_WAIT).await? {
+            self.ack().await?;
+            return Ok(settled);
+        }
+        tracing::warn!(queue = target, message = self.id(), "the queue is full");
+        self.give_back().await?;
+        Ok(Settled::Later)
+    }
+
+    /// Publishes it to `target`, which may be full for so long; whether it was taken.
+    async fn post(
+        &self,
+        target: &str,
+        mut headers: FieldTable,
+        patience: Duration,
+    ) -> Result<bool, BrokerError> {
         if let Some(trace) = text(&self.inner, header::TRACE) {
             insert_text(&mut headers, header::TRACE, trace);
         }
-        let deadline = Instant::now() + ROOM_WAIT;
+        let deadline = Instant::now() + patience;
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
         loop {
             let letter = Letter {
@@ -250,18 +291,11 @@ impl Delivery {
             };
             let posted = self.desk.publisher.post(vec![letter]).await?;
             match posted.first() {
-                Some(Posted::Taken) => {
-                    self.ack().await?;
-                    return Ok(settled);
-                }
+                Some(Posted::Taken) => return Ok(true),
                 Some(Posted::Full) if Instant::now() < deadline => {
                     tokio::time::sleep(backoff.next_wait()).await;
                 }
-                Some(Posted::Full) => {
-                    tracing::warn!(queue = target, message = self.id(), "the queue is full");
-                    self.give_back().await?;
-                    return Ok(Settled::Later);
-                }
+                Some(Posted::Full) => return Ok(false),
                 Some(Posted::Unroutable) | None => {
                     // Connecting again declares it.
                     return Err(BrokerError::Away(format!("the queue `{target}` is gone")));

@@ -5,7 +5,7 @@ use lapin::types::FieldTable;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::connection::in_time;
+use super::connection::{end, in_time};
 use super::publisher::{Letter, Posted};
 use super::table::{insert_number, insert_text};
 use super::{Broker, BrokerError, header};
@@ -39,6 +39,7 @@ impl Broker {
                 .queue_declare(name.into(), QueueDeclareOptions::durable(), arguments)
                 .await
                 .map_err(|error| BrokerError::of(&format!("the flag `{name}`"), &error))?;
+            end(&channel).await;
             Ok(true)
         })
         .await
@@ -52,7 +53,9 @@ impl Broker {
             channel
                 .queue_delete(name.into(), QueueDeleteOptions::default())
                 .await
-                .map_err(|error| BrokerError::of(&format!("to remove `{name}`"), &error))
+                .map_err(|error| BrokerError::of(&format!("to remove `{name}`"), &error))?;
+            end(&channel).await;
+            Ok(())
         })
         .await?;
         Ok(was_up)
@@ -71,6 +74,7 @@ impl Broker {
         };
         let publisher = self.publisher().await?;
         let posted = Box::pin(publisher.post(vec![question])).await?;
+        publisher.close().await;
         Ok(posted.first() != Some(&Posted::Unroutable))
     }
 }

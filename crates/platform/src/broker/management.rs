@@ -25,18 +25,43 @@ const REACH_WAIT: Duration = Duration::from_secs(3);
 
 /// A queue's messages, as the management API last heard: its figures are up to 5 s old.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Counted")]
 pub struct QueueDepth {
     /// The queue: work, retry or dead.
     pub name: String,
-    /// Waiting for a consumer.
-    #[serde(rename = "messages_ready", default)]
+    /// Waiting for a consumer; of a retry queue also those whose time is over and for which the work
+    /// queue has no room.
     pub ready: u64,
     /// Delivered, not yet settled.
-    #[serde(rename = "messages_unacknowledged", default)]
     pub unacknowledged: u64,
     /// Who takes from it now.
-    #[serde(default)]
     pub consumers: u64,
+}
+
+/// What the API says of a queue; one that was made a moment ago has no counts yet.
+#[derive(Deserialize)]
+struct Counted {
+    name: String,
+    #[serde(default)]
+    messages_ready: u64,
+    #[serde(default)]
+    messages_unacknowledged: u64,
+    /// On their way by dead-lettering, and in none of the other counts.
+    #[serde(default)]
+    messages_dlx: u64,
+    #[serde(default)]
+    consumers: u64,
+}
+
+impl From<Counted> for QueueDepth {
+    fn from(counted: Counted) -> Self {
+        Self {
+            name: counted.name,
+            ready: counted.messages_ready + counted.messages_dlx,
+            unacknowledged: counted.messages_unacknowledged,
+            consumers: counted.consumers,
+        }
+    }
 }
 
 /// A flag that is up ([`super::Broker::flag_up`]), as the management API last heard.
@@ -123,7 +148,7 @@ impl Management {
     pub async fn queues(&self) -> Result<Vec<QueueDepth>, BrokerError> {
         let asked = |mut url: Url| {
             url.set_query(Some(
-                "columns=name,messages_ready,messages_unacknowledged,consumers",
+                "columns=name,messages_ready,messages_unacknowledged,messages_dlx,consumers",
             ));
             self.client.get(url)
         };

@@ -10,6 +10,7 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 use tusou_contract::{Message, Queue};
 
+use super::connection::end;
 use super::table::insert_text;
 use super::{BrokerError, Unpublished, header};
 use crate::trace::TraceParent;
@@ -131,6 +132,11 @@ impl Publisher {
             .collect())
     }
 
+    /// Closes its channel, before the connection is.
+    pub(super) async fn close(self) {
+        end(&self.line.into_inner().channel).await;
+    }
+
     /// Publishes all, then waits for all confirms.
     pub(super) async fn post(&self, letters: Vec<Letter<'_>>) -> Result<Vec<Posted>, BrokerError> {
         let mut line = self.line.lock().await;
@@ -153,9 +159,7 @@ impl Line {
         let next = with_confirms(&self.connection).await?;
         let last = std::mem::replace(&mut self.channel, next);
         self.refused = false;
-        if let Err(error) = last.close(200, "done".into()).await {
-            tracing::debug!(%error, "a channel was gone before it was closed");
-        }
+        end(&last).await;
         Ok(())
     }
 

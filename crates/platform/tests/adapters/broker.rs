@@ -87,7 +87,7 @@ pub(crate) async fn channel(world: &World) -> lapin::Channel {
     channel.expect("a channel")
 }
 
-fn value<'a>(headers: &'a [(String, String)], key: &str) -> Option<&'a str> {
+pub(crate) fn value<'a>(headers: &'a [(String, String)], key: &str) -> Option<&'a str> {
     let found = headers.iter().find(|(name, _)| name == key);
     found.map(|(_, value)| value.as_str())
 }

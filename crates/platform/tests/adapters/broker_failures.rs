@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use lapin::options::QueueDeleteOptions;
 use tusou_contract::Queue;
-use tusou_platform::broker::{Broker, BrokerError, Outgoing, Settled, Unpublished};
+use tusou_platform::broker::{Broker, BrokerError, Outgoing, Settled, Unpublished, header};
 use tusou_testkit::{World, wait_for};
 
-use crate::broker::{DEAD, LIMIT, RETRY, changed, channel, fetched, next, publish, take};
+use crate::broker::{DEAD, LIMIT, RETRY, changed, channel, fetched, next, publish, take, value};
 
 #[tokio::test]
 async fn a_returned_message_is_told_from_its_mates() {
@@ -134,6 +134,57 @@ async fn a_dead_letter_waits_for_room_in_the_dead_queue() {
         .await
         .expect("the queue is there");
     assert_eq!(ready, 0);
+    world.end().await;
+}
+
+/// What fails fills both queues: an expired message waits for room in the work queue, and one that failed for room in
+/// the retry queue.
+#[tokio::test]
+async fn where_work_and_retry_queue_are_full_what_fails_is_parked_and_the_rest_goes_on() {
+    let mut world = World::new("broker_full_retries").await;
+    world.config.amqp.queue_limit = 3;
+    // They expire at once, so that all of them wait for room in the work queue.
+    world.config.amqp.retry_after_ms = 1;
+    let broker = Broker::connect(&world.config.amqp, "test")
+        .await
+        .expect("connected");
+    let publisher = broker.publisher().await.expect("a publisher");
+    let mut number = 0;
+    let mut fill = async || {
+        loop {
+            number += 1;
+            let sent = publisher.publish(&[Outgoing::of(&changed(number))]).await;
+            if sent.expect("the broker is there")[0].is_err() {
+                return;
+            }
+        }
+    };
+    fill().await;
+    let mut images = broker
+        .subscribe(Queue::ImagesChanged, 1)
+        .await
+        .expect("subscribed");
+    let mut settled = Vec::new();
+    while settled.iter().filter(|end| **end == Settled::Dead).count() < 2 {
+        let delivery = next(&mut images).await;
+        // Whoever comes first takes the room that it left.
+        fill().await;
+        settled.push(delivery.settle(&RETRY).await.expect("settled"));
+        assert!(settled.len() < 50, "{settled:?}");
+    }
+    images.close().await;
+    let (headers, _) = take(&world, "images.changed.dead").await;
+    assert_eq!(value(&headers, header::REASON), Some("unwell"));
+
+    // All are still told of, wherever they are between two queues.
+    let told = wait_for(LIMIT, "the API to count them", async || {
+        let queues = world.queues().await;
+        let retry = queues
+            .iter()
+            .find(|queue| queue.name == "images.changed.retry");
+        retry.map(|queue| queue.ready).filter(|ready| *ready > 0)
+    });
+    told.await;
     world.end().await;
 }
 
