@@ -119,7 +119,9 @@ pub enum Error {
         cause: Unpublished,
     },
     /// No dead letter is called so.
-    #[error("no dead letter is called {id}: see `tusou dead list --long`")]
+    #[error(
+        "no dead letter is called {id}: see `tusou dead list --long`, or type it again where another command looked at it just now"
+    )]
     NoDeadLetter {
         /// What was typed.
         id: String,

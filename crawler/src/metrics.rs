@@ -27,9 +27,12 @@ tusou_platform::catalogue! {
     Counter REVISITS = "crawler_revisits_total" ["kind"] "Settled URLs that came due to be looked at again";
     Counter RENEWED = "crawler_renewed_pages_total" [] "Pages that came due since a sitemap tells that they have changed";
     Counter STORED = "crawler_images_stored_total" [] "Pictures stored whose bytes were new";
+    Counter HOST_FAILURES = "crawler_host_failures_total" ["reason"] "Turns of hosts that could not be reached, by why";
+    Counter GIVEN_UP = "crawler_given_up_urls_total" ["reason"] "URLs given up together, since their host could not be reached for long";
     Gauge LEASED_HOSTS = "crawler_leased_hosts" [] "Hosts that this process holds";
     Gauge OUTBOX = "crawler_outbox_messages" [] "Messages owed to the broker, counted up to the limit that stops fetching";
-    Gauge WAITING = "crawler_waiting" ["reason"] "1 while fetching waits, by for what; 0 when it goes on";
+    Gauge WAITING = "crawler_waiting" ["reason"]
+        "1 while fetching waits, by for what; with `queue` messages wait for room in theirs, and fetching goes on until the outbox is full";
     Gauge BLOBS_FREE = "crawler_blobs_free_bytes" []
         "Bytes that may still be written where blobs are; not there where they are in a bucket";
     Counter RELAYED = "crawler_relayed_messages_total" ["queue"] "Messages that the broker took from the outbox";
@@ -56,6 +59,16 @@ pub(crate) fn describe() {
 /// A URL's outcome: `done`, or the reason why it brought nothing.
 pub(crate) fn outcome(kind: Kind, outcome: &str) {
     counter!(URLS, "kind" => kind.as_str(), "outcome" => outcome.to_owned()).increment(1);
+}
+
+/// A host could not be reached in a turn.
+pub(crate) fn host_failed(reason: &str) {
+    counter!(HOST_FAILURES, "reason" => reason.to_owned()).increment(1);
+}
+
+/// What was due of such a host was given up.
+pub(crate) fn given_up(reason: &str, urls: u64) {
+    counter!(GIVEN_UP, "reason" => reason.to_owned()).increment(urls);
 }
 
 /// One HTTP exchange: of a page, a picture, or a page's style sheet.

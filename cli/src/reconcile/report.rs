@@ -259,6 +259,12 @@ fn conclusion(report: &Report, repair: bool) -> String {
             number(report.differences),
             number(queued)
         ));
+    } else if !report.problems.is_empty() {
+        text.push_str(&format!(
+            "{} differ. Not all could be asked, so something may be on its way to them; `--repair` has them brought \
+             right all the same.\n",
+            number(report.differences)
+        ));
     } else {
         text.push_str(&format!(
             "{} differ, and nothing is on its way to them; `--repair` has them brought right.\n",

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use super::{Snapshot, unsigned};
 use crate::error::Error;
+use crate::status::report::HostCounts;
 
 /// Hosts that are told; the others are counted.
 const TOLD: usize = 20;
@@ -85,6 +86,21 @@ struct HostRow {
 }
 
 impl Snapshot {
+    /// Hosts that have something due, and those of them that cannot be reached.
+    pub(crate) async fn hosts_due(&mut self) -> Result<HostCounts, Error> {
+        let (due, out_of_reach): (i64, i64) = sqlx::query_as(
+            "SELECT count(*), count(*) FILTER (WHERE failures > 0)
+             FROM hosts WHERE next_due_at IS NOT NULL AND paused_at IS NULL",
+        )
+        .fetch_one(&mut *self.0)
+        .await
+        .map_err(Error::query("count the hosts that have something due"))?;
+        Ok(HostCounts {
+            due: unsigned(due),
+            out_of_reach: unsigned(out_of_reach),
+        })
+    }
+
     /// Hosts that are paused, rest after errors, were asked to leave alone, or are slow: a delay of more than
     /// `slow_ms` is slow.
     pub(crate) async fn slow_hosts(&mut self, slow_ms: u32) -> Result<SlowHosts, Error> {

@@ -127,6 +127,7 @@ async fn count(config: &Config, pool: &PgPool, behind: &[String]) -> Result<Stat
         pages: rows.pages().await?,
         image_urls: rows.image_urls().await?,
         discovered: rows.discovered().await?,
+        hosts: rows.hosts_due().await?,
         unparsable_urls: rows.unparsable_urls().await?,
         pictures_left: rows.pictures_left().await?,
         seeds: rows.seeds().await?,

@@ -51,6 +51,10 @@ pub(crate) enum Cause {
         messages: u64,
         reader: &'static str,
     },
+    /// A retry queue is at its bound.
+    FullOfRetries { queue: String, messages: u64 },
+    /// Hosts cannot be reached, at least half of those that have something due.
+    OutOfReach { hosts: u64, of: u64 },
     /// The outbox is at its bound.
     Outbox { messages: u64 },
     /// Messages wait to be tried again.
@@ -86,6 +90,20 @@ impl fmt::Display for Cause {
                 f,
                 "{queue} is full with {}: the stage before waits until the {reader} takes them",
                 messages(*count)
+            ),
+            Self::FullOfRetries {
+                queue,
+                messages: count,
+            } => write!(
+                f,
+                "{queue} is full with {}: what fails now is parked as a dead letter",
+                messages(*count)
+            ),
+            Self::OutOfReach { hosts, of } => write!(
+                f,
+                "{} of {} hosts with due URLs cannot be reached and rest, longer each time: is the network there?",
+                number(*hosts),
+                number(*of)
             ),
             Self::Outbox { messages } => write!(
                 f,
@@ -136,13 +154,25 @@ pub(crate) fn causes(status: &Status, bounds: Bounds) -> Vec<Cause> {
         }
     }
     for queue in &status.queues {
-        if bounds.queue > 0 && !queue.is_dead() && queue.ready >= bounds.queue {
-            held.push(Cause::Full {
-                queue: queue.name.clone(),
-                messages: queue.ready,
-                reader: reader(&queue.name),
-            });
+        if bounds.queue == 0 || queue.is_dead() || queue.ready < bounds.queue {
+            continue;
         }
+        let (queue, messages) = (queue.name.clone(), queue.ready);
+        held.push(match queue.ends_with(".retry") {
+            true => Cause::FullOfRetries { queue, messages },
+            false => Cause::Full {
+                reader: reader(&queue),
+                queue,
+                messages,
+            },
+        });
+    }
+    let hosts = &status.hosts;
+    if hosts.out_of_reach > 0 && hosts.out_of_reach >= hosts.due.div_ceil(2) {
+        held.push(Cause::OutOfReach {
+            hosts: hosts.out_of_reach,
+            of: hosts.due,
+        });
     }
     if bounds.outbox > 0 && status.outbox > bounds.outbox {
         held.push(Cause::Outbox {
@@ -178,7 +208,7 @@ fn messages(count: u64) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::report::{DeadCount, Pause, QueueCount};
+    use super::super::report::{DeadCount, HostCounts, Pause, QueueCount};
     use super::super::services::ServiceStatus;
     use super::*;
 
@@ -211,12 +241,22 @@ mod tests {
                 ),
                 service("search", ServiceState::Silent, &[]),
             ],
-            queues: vec![QueueCount {
-                name: "images.fetched".into(),
+            queues: [
+                "images.fetched",
+                "images.fetched.retry",
+                "images.fetched.dead",
+            ]
+            .map(|name| QueueCount {
+                name: name.into(),
                 ready: 10_000,
                 unacknowledged: 0,
                 consumers: 1,
-            }],
+            })
+            .into(),
+            hosts: HostCounts {
+                due: 3,
+                out_of_reach: 2,
+            },
             outbox: 50_001,
             retrying: vec![DeadCount {
                 queue: "images.changed.retry".into(),
@@ -239,6 +279,8 @@ mod tests {
         the indexer waits: elasticsearch: no answer
         the search does not answer at 127.0.0.1:9181: it does not run, or runs elsewhere
         images.fetched is full with 10,000 messages: the stage before waits until the encoder takes them
+        images.fetched.retry is full with 10,000 messages: what fails now is parked as a dead letter
+        2 of 3 hosts with due URLs cannot be reached and rest, longer each time: is the network there?
         the outbox is at its bound with 50,001 messages: fetching waits until the queues take more
         1 message in images.changed.retry wait to be tried again: newer_message
         ");
@@ -247,5 +289,14 @@ mod tests {
     #[test]
     fn nothing_is_held_up_where_all_is_well() {
         assert!(causes(&Status::default(), Bounds::default()).is_empty());
+        // There is always somebody who cannot be reached.
+        let status = Status {
+            hosts: HostCounts {
+                due: 5,
+                out_of_reach: 2,
+            },
+            ..Status::default()
+        };
+        assert!(causes(&status, Bounds::default()).is_empty());
     }
 }

@@ -20,6 +20,8 @@ pub struct Status {
     pub image_urls: UrlCounts,
     /// What sites name by themselves.
     pub discovered: Discovered,
+    /// Hosts that have something due.
+    pub hosts: HostCounts,
     /// Addresses on pages that are no URLs.
     pub unparsable_urls: u64,
     /// Pictures that pages show and that are not taken, by why: counted at each page.
@@ -58,6 +60,15 @@ pub struct Status {
     pub problems: Vec<String>,
     /// Postgres does not answer: nothing that it holds is counted here.
     pub postgres_away: bool,
+}
+
+/// Hosts that have something due, paused ones left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct HostCounts {
+    /// All of them.
+    pub due: u64,
+    /// Those that could not be reached in their last turn, and rest.
+    pub out_of_reach: u64,
 }
 
 /// URLs by state, the failed and skipped ones by reason.
@@ -263,8 +274,20 @@ impl Status {
             && self.outbox == 0
             && self.images.pending == 0
             && queued == 0;
-        self.time_left_seconds = if self.done { Some(0) } else { self.time_left() };
+        self.time_left_seconds = match self.done {
+            true => Some(0),
+            false if self.stands() => None,
+            false => self.time_left(),
+        };
         self
+    }
+
+    /// Whether a stage of the way to the index does not work, so that no rate tells when the end comes.
+    fn stands(&self) -> bool {
+        let services = self.services.iter();
+        let mut stages = services.filter(|service| service.name != "search");
+        let rests = |pause: &Pause| ["crawl", "encoder", "indexer"].contains(&pause.what.as_str());
+        stages.any(|stage| stage.state != ServiceState::Ready) || self.pauses.iter().any(rests)
     }
 
     /// As long as the slowest stage needs for what is known to be left. Pages are still being found,
@@ -341,5 +364,35 @@ mod tests {
         assert_eq!(status.clone().conclude().time_left_seconds, None);
         status.rates.images_indexed_per_second = 0.5;
         assert_eq!(status.conclude().time_left_seconds, Some(200));
+    }
+
+    #[test]
+    fn no_time_is_told_while_a_stage_stands() {
+        let mut status = Status::default();
+        status.pages.due = 100;
+        status.rates.pages_per_second = 10.0;
+        let service = |name, state| ServiceStatus {
+            name,
+            address: ([127, 0, 0, 1], 9182).into(),
+            state,
+            waits_for: BTreeMap::new(),
+            about: BTreeMap::new(),
+            version: None,
+        };
+        // Searches are no stage of the way to the index.
+        status.services = vec![
+            service("encoder", ServiceState::Ready),
+            service("search", ServiceState::Silent),
+        ];
+        assert_eq!(status.clone().conclude().time_left_seconds, Some(10));
+        let mut without_encoder = status.clone();
+        without_encoder.services[0].state = ServiceState::Silent;
+        assert_eq!(without_encoder.conclude().time_left_seconds, None);
+        status.pauses = vec![Pause {
+            what: "indexer".into(),
+            why: String::new(),
+            since: None,
+        }];
+        assert_eq!(status.conclude().time_left_seconds, None);
     }
 }

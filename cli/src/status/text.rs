@@ -73,7 +73,8 @@ pub(super) fn headline(status: &Status) -> String {
             "Going on: about {} for what is known to be left.\n",
             duration(seconds)
         ),
-        None => "Going on.\n".into(),
+        None if status.held_up.is_empty() => "Going on.\n".into(),
+        None => "Going on as far as it can: below is what holds it up.\n".into(),
     }
 }
 

@@ -8,7 +8,8 @@ use tusou_testkit::World;
 
 /// Two seeds that share a page; pages, image URLs and pictures in every state.
 const ROWS: &str = "
-    INSERT INTO hosts (origin) VALUES ('http://a.test'), ('http://b.test');
+    INSERT INTO hosts (origin, next_due_at, failures, paused_at) VALUES ('http://a.test', now(), 0, NULL),
+        ('http://b.test', NULL, 1, NULL), ('http://c.test', now(), 2, NULL), ('http://d.test', now(), 0, NULL);
     INSERT INTO seeds (url, scope_url, scope, max_depth, max_pages) VALUES
         ('http://a.test/', 'http://a.test/', 'host', 16, 1000), ('http://b.test/', 'http://b.test/', 'prefix', 2, 10);
     INSERT INTO pages (host_id, url, depth, state, reason, fetched_at, unparsable) VALUES

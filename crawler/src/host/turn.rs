@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::fetch::{Admission, Fetcher, HostSays, NO_CONTACT};
 use crate::frontier::{DueUrl, Kind, Outcome};
 use crate::host_files::{HostRules, Rules};
+use crate::metrics;
 use crate::slots::{HostSlot, SlotRefused, State};
 
 /// How long a host is crawled before others get its place, where none waits for one.
@@ -321,6 +322,7 @@ impl Turn {
     async fn out_of_reach(&mut self, reason: &str) -> Result<Duration, CrawlError> {
         let failures = self.host.failures();
         let host = &self.host.lease.origin;
+        metrics::host_failed(reason);
         if failures < self.fetcher.settings.host_attempts {
             tracing::info!(host, reason, failures, "host cannot be reached");
             return Ok(Duration::ZERO);
@@ -331,6 +333,7 @@ impl Turn {
         };
         let lease = &self.host.lease;
         let urls = self.fetcher.frontier.host_failed(lease, &failure).await?;
+        metrics::given_up(reason, urls);
         tracing::info!(
             host,
             reason,

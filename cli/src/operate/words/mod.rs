@@ -182,6 +182,19 @@ impl Language {
                     number(*messages)
                 )
             }
+            Cause::FullOfRetries { queue, messages } => {
+                format!(
+                    "{queue} 已满（{} 条消息）：现在失败的消息直接进入死信",
+                    number(*messages)
+                )
+            }
+            Cause::OutOfReach { hosts, of } => {
+                format!(
+                    "有待抓取地址的 {} 个主机中，{} 个无法访问，等待时间逐次延长：网络正常吗？",
+                    number(*of),
+                    number(*hosts)
+                )
+            }
             Cause::Outbox { messages } => {
                 format!(
                     "待发消息达到上限（{} 条）：队列腾出空间前暂停抓取",
