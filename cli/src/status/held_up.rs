@@ -157,12 +157,15 @@ pub(crate) fn causes(status: &Status, bounds: Bounds) -> Vec<Cause> {
         if bounds.queue == 0 || queue.is_dead() || queue.ready < bounds.queue {
             continue;
         }
-        let (queue, messages) = (queue.name.clone(), queue.ready);
-        held.push(match queue.ends_with(".retry") {
-            true => Cause::FullOfRetries { queue, messages },
+        let (name, messages) = (queue.name.clone(), queue.ready);
+        held.push(match queue.is_retry() {
+            true => Cause::FullOfRetries {
+                queue: name,
+                messages,
+            },
             false => Cause::Full {
-                reader: reader(&queue),
-                queue,
+                reader: reader(&name),
+                queue: name,
                 messages,
             },
         });

@@ -12,7 +12,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use tokio::process::Command;
-use tusou_testkit::{Chain, Gallery, Service, World, binary, pictures, tusou};
+use tusou_testkit::{Chain, Gallery, Service, World, binary, command, pictures, tusou};
 
 use super::ran::text;
 
@@ -173,17 +173,12 @@ async fn run(world: &World, folder: &Path, line: &str) -> Output {
     let programs = binary("tusou");
     let programs = programs.parent().expect("a program lies in a folder");
     let path = std::env::var("PATH").unwrap_or_default();
-    let mut command = Command::new("sh");
+    let mut command = Command::from(command("sh"));
     command
         .arg("-c")
         .arg(line)
         .current_dir(folder)
         .kill_on_drop(true);
-    for (key, _) in std::env::vars_os() {
-        if key.to_string_lossy().starts_with("TUSOU_") {
-            command.env_remove(key);
-        }
-    }
     command.env("PATH", format!("{}:{path}", programs.display()));
     command.env("TUSOU_CONFIG", config);
     let ran = tokio::time::timeout(Duration::from_secs(180), command.output()).await;

@@ -23,18 +23,12 @@ pub(crate) async fn fails(world: &World, arguments: &[&str]) -> (Option<i32>, St
     (ran.status.code(), text(&ran.stderr))
 }
 
-/// A command that a test starts by itself, with this configuration written as `file`. The settings of whoever runs the
-/// tests are taken away: they would count for more, and it would look at the stack's own stores.
+/// A command that a test starts by itself, with this configuration written as `file`.
 pub(crate) fn command(world: &World, file: &str, config: &Config) -> Command {
     let file = world.folder().join(file);
     let text = toml::to_string(config).expect("a configuration is TOML");
     std::fs::write(&file, text).expect("the world's folder can be written");
-    let mut command = Command::new(binary("tusou"));
+    let mut command = tusou_testkit::command(binary("tusou"));
     command.arg("--config").arg(file);
-    for (key, _) in std::env::vars_os() {
-        if key.to_string_lossy().starts_with("TUSOU_") {
-            command.env_remove(key);
-        }
-    }
     command
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Output;
 use std::time::Duration;
 
-use crate::{Service, World, binary, wait_until};
+use crate::{Service, World, binary, command, wait_until};
 use serde_json::Value;
 use tokio::process::Command;
 use tusou_contract::{Document, ImageId};
@@ -111,13 +111,8 @@ pub async fn tusou(world: &World, arguments: &[&str]) -> Output {
     let file = world.folder().join("tusou.toml");
     let text = toml::to_string(&world.config).expect("a configuration is TOML");
     std::fs::write(&file, text).expect("the world's folder can be written");
-    let mut command = Command::new(binary("tusou"));
+    let mut command = Command::from(command(binary("tusou")));
     command.args(arguments).arg("--config").arg(file);
-    for (key, _) in std::env::vars_os() {
-        if key.to_string_lossy().starts_with("TUSOU_") {
-            command.env_remove(key);
-        }
-    }
     command.output().await.expect("a built binary starts")
 }
 

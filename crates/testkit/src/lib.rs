@@ -48,7 +48,7 @@ pub use mutants::Mutants;
 pub use ports::free_port;
 pub use proxy::Proxy;
 pub use s3::S3;
-pub use service::{Service, binary};
+pub use service::{Service, binary, command};
 pub use site::{Reply, Request, Site};
 pub use splitmix::SplitMix64;
 pub use stack::Stack;

@@ -1,5 +1,6 @@
 //! The real services as processes.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -296,24 +297,30 @@ fn start(name: &str, config: &Path, log: &Path, environment: &[(String, String)]
         .append(true)
         .open(log)
         .expect("the world's folder can be written");
-    let mut command = Command::new(binary(name));
+    let mut command = command(binary(name));
     command
         .arg("--config")
         .arg(config)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log);
-    // Those of the test's environment would override the world's file.
-    for (key, _) in std::env::vars_os() {
-        if key.to_string_lossy().starts_with("TUSOU_") {
-            command.env_remove(key);
-        }
-    }
     command.envs(environment.iter().cloned());
     match command.spawn() {
         Ok(child) => child,
         Err(error) => panic!("{name} cannot start: {error}"),
     }
+}
+
+/// Runs a program without what the environment of whoever runs the tests says of Tusou: that would count for more than a
+/// file of the test's own, and lead to the stack's own stores.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (key, _) in std::env::vars_os() {
+        if key.to_string_lossy().starts_with("TUSOU_") {
+            command.env_remove(key);
+        }
+    }
+    command
 }
 
 /// The path of a binary of the workspace, built with the same profile as the running program.

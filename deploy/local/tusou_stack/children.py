@@ -1,12 +1,26 @@
 """Servers of one test: started in sessions of their own, waited for, and killed as a crash does."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import time
 
 from .say import StackError
+
+
+# What a test makes for servers that speak TLS.
+CERTIFICATES = ("ca.pem", "node.pem", "node.key")
+
+
+def with_certificates(folder):
+    """A test's folder, in which its certificates are."""
+    folder = pathlib.Path(folder).resolve()
+    for name in CERTIFICATES:
+        if not (folder / name).is_file():
+            raise StackError("%s is not there: the test makes the certificates" % (folder / name))
+    return folder
 
 
 class Children:

@@ -43,17 +43,10 @@ class _Cluster:
         cookie = secrets.token_hex(12)
         for name in NODES:
             amqp, management, _ = self.numbers[name]
-            home = self.folder / name
-            home.mkdir()
             config = CONFIG.format(
                 amqp=amqp, management=management, user=USER, password=self.password, first=_node(NODES[0])
             )
-            (home / "rabbitmq.conf").write_text(config)
-            (home / "advanced.config").write_text(rabbitmq.ADVANCED)
-            (home / "enabled_plugins").write_text("[rabbitmq_management].\n")
-            (home / "no-environment-file").write_text("")
-            rabbitmq.write_cookie(home, cookie)
-            account.own(home)
+            rabbitmq.write_home(self.folder / name, config, cookie)
         # Whoever runs the servers must be able to walk there.
         self.folder.chmod(0o755)
 

@@ -4,17 +4,14 @@ Both run from a folder of the test's own, until the input of whoever runs this c
 """
 
 import json
-import pathlib
 import secrets
 import ssl
 import sys
 
 from . import account, paths, ports, postgres, rabbitmq
-from .children import Children
-from .say import StackError
+from .children import Children, with_certificates
 from .secrets_file import USER
 
-CERTIFICATES = ("ca.pem", "node.pem", "node.key")
 START_SECONDS = 120
 
 # A second address of this machine, which the certificate does not name.
@@ -50,10 +47,7 @@ disk_free_limit.absolute = 64MB
 
 def run(folder, numbers):
     """Starts both, prints one line of JSON when they answer, and waits until the input ends."""
-    folder = pathlib.Path(folder).resolve()
-    for name in CERTIFICATES:
-        if not (folder / name).is_file():
-            raise StackError("%s is not there: the test makes the certificates" % (folder / name))
+    folder = with_certificates(folder)
     with paths.locked():
         paths.make_folders()
         postgres.obtain()
@@ -103,12 +97,7 @@ def _start_rabbitmq(children, home, numbers, password):
     for name in ("node.pem", "node.key"):
         _copy(home.parent / name, home)
     config = RABBITMQ.format(amqp=amqp, management=management, user=USER, password=password, folder=home)
-    (home / "rabbitmq.conf").write_text(config)
-    (home / "advanced.config").write_text(rabbitmq.ADVANCED)
-    (home / "enabled_plugins").write_text("[rabbitmq_management].\n")
-    (home / "no-environment-file").write_text("")
-    rabbitmq.write_cookie(home, secrets.token_hex(12))
-    account.own(home)
+    rabbitmq.write_home(home, config, secrets.token_hex(12))
     server, erlang, env = rabbitmq.programs(home, epmd)
     children.start("epmd", rabbitmq.epmd(erlang, epmd), home, env)
     children.wait(["epmd"], lambda _: ports.is_open(epmd))

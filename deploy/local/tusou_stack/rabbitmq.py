@@ -149,26 +149,30 @@ def environment(home, node, distribution):
 
 
 def _write_config():
-    HOME.mkdir(parents=True, exist_ok=True)
-    (HOME / "rabbitmq.conf").write_text(
-        CONFIG.format(
-            amqp=ports.port(NAME),
-            management=ports.port("rabbitmq-management"),
-            prometheus=ports.port("rabbitmq-prometheus"),
-            user=USER,
-            password=password("amqp"),
-        )
+    config = CONFIG.format(
+        amqp=ports.port(NAME),
+        management=ports.port("rabbitmq-management"),
+        prometheus=ports.port("rabbitmq-prometheus"),
+        user=USER,
+        password=password("amqp"),
     )
-    (HOME / "rabbitmq.conf").chmod(0o600)
-    (HOME / "advanced.config").write_text(ADVANCED)
-    (HOME / "enabled_plugins").write_text("[rabbitmq_management,rabbitmq_prometheus].\n")
-    (HOME / "no-environment-file").write_text("")
-    write_cookie(HOME, password("erlang_cookie"))
     remove(HOME / "generated")
-    account.own(HOME)
+    write_home(HOME, config, password("erlang_cookie"), "rabbitmq_management,rabbitmq_prometheus")
 
 
-def write_cookie(home, secret):
+def write_home(home, config, cookie, plugins="rabbitmq_management"):
+    """Writes what a node of ours reads at its start, and gives its folder to the servers' account."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "rabbitmq.conf").write_text(config)
+    (home / "rabbitmq.conf").chmod(0o600)
+    (home / "advanced.config").write_text(ADVANCED)
+    (home / "enabled_plugins").write_text("[%s].\n" % plugins)
+    (home / "no-environment-file").write_text("")
+    _write_cookie(home, cookie)
+    account.own(home)
+
+
+def _write_cookie(home, secret):
     """Writes what nodes know each other by, unless it is there."""
     cookie = home / ".erlang.cookie"
     if not cookie.exists():

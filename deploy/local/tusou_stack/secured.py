@@ -6,7 +6,6 @@ runs this command holds its standard input: lines say which node to kill, and it
 
 import base64
 import json
-import pathlib
 import secrets
 import shutil
 import ssl
@@ -16,11 +15,10 @@ import urllib.error
 import urllib.request
 
 from . import account, elasticsearch, paths, ports
-from .children import Children
+from .children import CERTIFICATES, Children, with_certificates
 from .say import StackError
 
 NODES = ("a", "b")
-CERTIFICATES = ("ca.pem", "node.pem", "node.key")
 START_SECONDS = 240
 
 # Only `a` can lead, so that `b` can be killed: of two that could, the loss of one may end the vote.
@@ -54,10 +52,7 @@ JVM = "-Xms384m\n-Xmx384m\n-XX:-AlwaysPreTouch\n-XX:TieredStopAtLevel=1\n"
 
 def run(folder, node_ports):
     """Starts both, prints one line of JSON when they are one cluster, and obeys until the input ends."""
-    folder = pathlib.Path(folder).resolve()
-    for name in CERTIFICATES:
-        if not (folder / name).is_file():
-            raise StackError("%s is not there: the test makes the certificates" % (folder / name))
+    folder = with_certificates(folder)
     with paths.locked():
         paths.make_folders()
         elasticsearch.obtain()

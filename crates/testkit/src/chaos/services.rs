@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::plan::Part;
-use crate::{Service, World, binary};
+use crate::{Service, World, binary, command};
 
 /// Between two looks of the supervisor.
 const LOOK: Duration = Duration::from_millis(500);
@@ -150,16 +150,11 @@ impl Services {
         limit: Duration,
         arguments: &[&str],
     ) -> anyhow::Result<Output> {
-        let mut command = Command::new(binary("tusou"));
+        let mut command = Command::from(command(binary("tusou")));
         command
             .args(arguments)
             .arg("--config")
             .arg(&self.config_file);
-        for (key, _) in std::env::vars_os() {
-            if key.to_string_lossy().starts_with("TUSOU_") {
-                command.env_remove(key);
-            }
-        }
         let running = command.stdin(Stdio::null()).kill_on_drop(true).output();
         let output = tokio::time::timeout(limit, running)
             .await

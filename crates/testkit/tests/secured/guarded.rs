@@ -6,7 +6,7 @@ use std::process::Output;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
-use tusou_testkit::{Stack, binary};
+use tusou_testkit::{Stack, binary, command};
 
 use crate::certificates;
 
@@ -55,13 +55,8 @@ impl Guarded {
 
     /// What the command says, with nothing set but these; the password is never in it.
     async fn tusou(&self, words: &[&str], settings: &[(&str, &str)]) -> Said {
-        let mut command = Command::new(binary("tusou"));
+        let mut command = Command::from(command(binary("tusou")));
         command.args(words).current_dir(self.folder.path());
-        for (key, _) in std::env::vars_os() {
-            if key.to_string_lossy().starts_with("TUSOU_") {
-                command.env_remove(key);
-            }
-        }
         command.env("TUSOU_CONFIG", Path::new("tusou.toml"));
         command.envs(settings.iter().copied());
         let said = Said::of(command.output().await.expect("a built binary starts"));
