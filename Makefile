@@ -79,7 +79,7 @@ check-monitoring: ## alert rules, dashboards and runbook: by promtool, a real Pr
 audit: $(TOOLS)/finished ## known vulnerabilities of dependencies; needs the network
 	$(TOOLS)/bin/cargo-deny --locked check advisories
 
-release: build-tools ## the release archive, into dist/: programs, manual, completions, units, licences
+release: build-tools ## the release archive, into dist/: programs, manual, completions, units, back-ups, dashboards, guide, licences
 	@deploy/release
 
 fmt: ## format the Rust sources
